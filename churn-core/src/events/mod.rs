@@ -1,0 +1,147 @@
+//! The event log: from a caller's columns, cleaned, to each customer's history in order of time.
+//!
+//! ```text
+//! EventColumns<'a> ──from_columns──▶ EventLog ──history(as_of)──▶ History (strictly before as_of)
+//!  borrowed, any order                 owned, customer-major, time-ordered
+//! ```
+//!
+//! A line belongs in this room if it names a column of the log or cuts time.
+
+mod clean;
+mod columns;
+mod group;
+mod history;
+mod ids;
+mod kinds;
+
+pub use clean::{
+    Cleaning, CleaningReport, DropReason, DuplicatePolicy, NegativePolicy, Policy, Tally,
+};
+pub use columns::{
+    EventColumns, IdCells, IdColumn, KindColumn, TextCells, TextColumn, TimeColumn, Valid,
+    ValueColumn,
+};
+pub use history::{CustomerHistory, Event, History};
+pub use kinds::{EventKind, KindMap};
+
+use crate::customers::Customers;
+use crate::error::Result;
+use crate::progress::Progress;
+use crate::time::{AsOf, Timestamp};
+
+/// Bits of a stored kind that hold the code.
+const KIND_BITS: u8 = 0x7f;
+/// Bit of a stored kind that marks the first line of an order.
+const FIRST_LINE: u8 = 0x80;
+/// Stored channel of an event without one.
+const NO_CHANNEL: u8 = u8::MAX;
+
+/// An event log: checked once, customer-major, each customer's events in canonical order (time,
+/// then kind, value, channel, order, item), so that no result depends on the order of the input.
+///
+/// # Example
+/// ```
+/// use churn_core::{AsOf, TimeUnit};
+/// use churn_core::events::{Cleaning, EventColumns, EventKind, EventLog};
+/// let columns = EventColumns::new(&["bea", "ann", "bea"], &[10, 11, 12], TimeUnit::Day, EventKind::Purchase)
+///     .with_values(&[9.5, 20.0, 3.0]);
+/// let log = EventLog::from_columns(&columns, &Cleaning::default())?;
+/// assert_eq!(log.customers().len(), 2);
+/// let history = log.history(AsOf::parse("1970-01-12")?);
+/// assert_eq!(history.customers().len(), 1); // ann's first event is on that day
+/// # Ok::<(), churn_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventLog {
+    customers: Customers,
+    /// Events of customer *i* are `offsets[i]..offsets[i + 1]`.
+    offsets: Vec<u64>,
+    times: Vec<i64>,
+    kinds: Vec<u8>,
+    values: Vec<f64>,
+    channels: Option<Vec<u8>>,
+    orders: Option<Vec<u32>>,
+    items: Option<Vec<u32>>,
+    item_ids: Option<Customers>,
+    channel_names: std::sync::Arc<[String]>,
+    report: CleaningReport,
+}
+
+impl EventLog {
+    /// Cleans and orders a log.
+    ///
+    /// Shape: all columns have n rows, in any order. Several purchase lines with the same order id
+    /// are one order; lines without order id at the same instant are one order too.
+    ///
+    /// # Errors
+    /// `LengthMismatch` for columns of different lengths; `InvalidValue`, naming column and row,
+    /// for the first row that the cleaning rejects; `InvalidParameter` for more than 2³² − 2 rows
+    /// or more than 254 channels.
+    pub fn from_columns(columns: &EventColumns<'_>, cleaning: &Cleaning) -> Result<Self> {
+        Self::from_columns_observed(columns, cleaning, &Progress::none())
+    }
+
+    /// The same with progress and cancellation.
+    ///
+    /// # Errors
+    /// As [`from_columns`](Self::from_columns), and `Cancelled`.
+    pub fn from_columns_observed(
+        columns: &EventColumns<'_>,
+        cleaning: &Cleaning,
+        progress: &Progress<'_>,
+    ) -> Result<Self> {
+        group::build(columns, cleaning, progress)
+    }
+
+    /// All customers of the log.
+    pub fn customers(&self) -> &Customers {
+        &self.customers
+    }
+
+    /// Number of events.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether the log holds no event.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Names of the channels, sorted.
+    pub fn channels(&self) -> &[String] {
+        &self.channel_names
+    }
+
+    /// The ids of items, where the log has items.
+    pub fn items(&self) -> Option<&Customers> {
+        self.item_ids.as_ref()
+    }
+
+    /// What cleaning did.
+    pub fn report(&self) -> &CleaningReport {
+        &self.report
+    }
+
+    /// First and last instant, or `None` for an empty log.
+    pub fn time_range(&self) -> Option<(Timestamp, Timestamp)> {
+        let ends = self.offsets.windows(2).map(|pair| {
+            (
+                self.times[pair[0] as usize],
+                self.times[pair[1] as usize - 1],
+            )
+        });
+        ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+            .map(|(a, b)| {
+                (
+                    Timestamp::from_checked_micros(a),
+                    Timestamp::from_checked_micros(b),
+                )
+            })
+    }
+
+    /// Everything strictly before `as_of`.
+    pub fn history(&self, as_of: AsOf) -> History<'_> {
+        History::new(self, as_of)
+    }
+}

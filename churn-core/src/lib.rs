@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod customers;
+pub mod error;
+pub mod events;
+pub mod features;
+mod math;
+pub mod progress;
+pub mod scoring;
+pub mod segments;
+pub mod settings;
+pub mod time;
+
+pub use customers::{CustomerId, Customers};
+pub use error::{Error, ErrorKind, Result};
+pub use events::{EventLog, History};
+pub use time::{AsOf, Horizon, TimeUnit, Timestamp};
