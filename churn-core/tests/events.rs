@@ -415,3 +415,103 @@ proptest! {
         prop_assert_eq!(with(1), with(3));
     }
 }
+
+/// Large enough for several buckets and chunks; the oracle is a sort of plain tuples.
+#[test]
+fn large_logs_equal_a_naive_sort() {
+    let n = 150_000_u64;
+    let mut state = 7_u64;
+    let mut next = |bound: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % bound
+    };
+    let rows: Vec<(i64, i64, u8, f64)> = (0..n)
+        .map(|i| {
+            // A tenth of all events belong to one customer; ids are sparse and of both signs.
+            let id = if i % 10 == 0 {
+                3
+            } else {
+                next(20_000) as i64 * 1_000_003 - 9_000_000_000
+            };
+            (
+                id,
+                next(5_000) as i64 - 100,
+                1 + next(15) as u8,
+                next(4) as f64,
+            )
+        })
+        .collect();
+    let texts: Vec<String> = rows
+        .iter()
+        .map(|row| format!("customer-{:08x}", row.0))
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let mut by_time = rows.clone();
+    by_time.sort_by_key(|row| row.1);
+    let mut by_customer = rows.clone();
+    by_customer.sort_by_key(|row| row.0);
+
+    let mut expected: Vec<(String, i64, u8, f64)> = Vec::new();
+    let mut sorted = rows.clone();
+    sorted.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    for (id, time, kind, value) in &sorted {
+        let is_valued = *kind <= 3;
+        let value = if is_valued { *value } else { 0.0 };
+        expected.push((id.to_string(), *time, *kind, value));
+    }
+    expected.sort_by(|a, b| {
+        (&a.0, a.1, a.2)
+            .cmp(&(&b.0, b.1, b.2))
+            .then(a.3.total_cmp(&b.3))
+    });
+
+    let flat = |log: &EventLog| -> Vec<(String, i64, u8, f64)> {
+        let history = log.history(AsOf::parse("2000-01-01").unwrap());
+        let mut flat = Vec::new();
+        for row in 0..history.customers().len() {
+            let customer = history.customer(row);
+            for e in customer.events() {
+                let day = e.time.day();
+                flat.push((customer.id().to_string(), day, e.kind.code(), e.value));
+            }
+        }
+        flat
+    };
+    let mut logs = Vec::new();
+    for rows in [&rows, &by_time, &by_customer] {
+        let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
+        let times: Vec<i64> = rows.iter().map(|row| row.1).collect();
+        let kinds: Vec<u8> = rows.iter().map(|row| row.2).collect();
+        let values: Vec<f64> = rows.iter().map(|row| row.3).collect();
+        let columns = EventColumns::new(&ids, &times, TimeUnit::Day, &kinds).with_values(&values);
+        for threads in [1, 2, 7] {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            logs.push(pool.install(|| build(&columns)));
+        }
+    }
+    for log in &logs[1..] {
+        assert!(log == &logs[0], "the log depends on row order or threads");
+    }
+    assert!(logs[0].customers().iter().is_sorted());
+    let mut found = flat(&logs[0]);
+    found.sort_by(|a, b| a.0.cmp(&b.0)); // stable: ids as text, events in their order
+    assert!(found == expected);
+
+    let times: Vec<i64> = rows.iter().map(|row| row.1).collect();
+    let kinds: Vec<u8> = rows.iter().map(|row| row.2).collect();
+    let columns = EventColumns::new(&texts, &times, TimeUnit::Day, &kinds);
+    let log = build(&columns);
+    assert_eq!(log.len(), rows.len());
+    assert_eq!(log.customers().len(), logs[0].customers().len());
+    assert!(log.customers().iter().is_sorted());
+    let id = CustomerId::Text("customer-00000003");
+    let row = log.customers().find(id).unwrap();
+    let history = log.history(AsOf::parse("2000-01-01").unwrap());
+    let of_heavy = rows.iter().filter(|row| row.0 == 3).count();
+    assert_eq!(history.customer(row).len(), of_heavy);
+}

@@ -1,8 +1,12 @@
 //! What happens to rows that cannot be used: policies, and the report of what was dropped.
 
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
 use serde::{Deserialize, Serialize};
 
 use super::columns::{EventColumns, IdCells, IdColumn, KindColumn, TextColumn, is_valid};
+use super::ids::MixHasher;
 use super::kinds::{EventKind, KindMap};
 use crate::error::{Error, Result};
 use crate::math::sum::ExactSum;
@@ -318,6 +322,8 @@ pub(super) struct RowCleaner<'c, 'a> {
     cleaning: &'c Cleaning,
     /// Kind of each dictionary entry where the kinds are coded, so that names are matched once.
     coded_kinds: Vec<Option<EventKind>>,
+    /// Kind of every known name, for plain text.
+    known_kinds: HashMap<&'c str, EventKind, BuildHasherDefault<MixHasher>>,
 }
 
 impl<'c, 'a> RowCleaner<'c, 'a> {
@@ -340,6 +346,7 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
             columns,
             cleaning,
             coded_kinds,
+            known_kinds: cleaning.kinds.names().collect(),
         })
     }
 
@@ -352,7 +359,7 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
                 cells: super::columns::TextCells::Coded { codes, .. },
                 ..
             }) => self.coded_kinds.get(codes[row] as usize).copied().flatten(),
-            KindColumn::Names(names) => self.cleaning.kinds.get(names.cells.get(row)?),
+            KindColumn::Names(names) => self.known_kinds.get(names.cells.get(row)?).copied(),
         }
     }
 
