@@ -18,7 +18,7 @@ pub(super) fn record(key: u64, row: usize, clean: &CleanRow, channel: u8) -> Rec
         key,
         clean.time as u64,
         clean.value.to_bits(),
-        row as u64 | u64::from(clean.kind.code()) << 32 | u64::from(channel) << 40,
+        row as u64 | u64::from(clean.kind) << 32 | u64::from(channel) << 40,
     ]
 }
 

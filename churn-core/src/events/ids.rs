@@ -71,6 +71,21 @@ pub(super) fn code_few_names(
         }
         column.cells.get(row).filter(|name| !name.is_empty())
     };
+    if let TextCells::Coded { codes, names } = &column.cells {
+        let keep = |row| keep(row) && is_valid(&column.valid, row);
+        let (ranks, names) = rank_used(codes, names, keep);
+        check_few(names.len(), what, none)?;
+        let code = |row: usize| match ranks.get(codes[row] as usize) {
+            Some(rank) if *rank != NONE && keep(row) => *rank as u8,
+            _ => none,
+        };
+        let codes = (0..codes.len())
+            .into_par_iter()
+            .with_min_len(1 << 14)
+            .map(code)
+            .collect();
+        return Ok((codes, names));
+    }
     let rows = column.cells.len();
     let chunk = chunk_rows(rows);
     let distinct: Vec<NameSet<'_>> = (0..rows.div_ceil(chunk))
@@ -90,13 +105,7 @@ pub(super) fn code_few_names(
     let mut names: Vec<&str> = distinct.into_iter().flatten().collect();
     names.sort_unstable();
     names.dedup();
-    if names.len() > usize::from(none) {
-        return Err(Error::invalid_parameter(
-            what,
-            format_args!("at most {none} distinct names"),
-            names.len(),
-        ));
-    }
+    check_few(names.len(), what, none)?;
     let ranks: HashMap<&str, u8, BuildHasherDefault<MixHasher>> = names
         .iter()
         .enumerate()
@@ -112,6 +121,14 @@ pub(super) fn code_few_names(
             }
         });
     Ok((codes, names.into_iter().map(str::to_owned).collect()))
+}
+
+fn check_few(names: usize, what: &str, limit: u8) -> Result<()> {
+    if names > usize::from(limit) {
+        let expected = format_args!("at most {limit} distinct names");
+        return Err(Error::invalid_parameter(what, expected, names));
+    }
+    Ok(())
 }
 
 type NameSet<'a> = HashSet<&'a str, BuildHasherDefault<MixHasher>>;
@@ -206,34 +223,55 @@ fn hash<K: Hash>(id: &K) -> u64 {
     hasher.finish()
 }
 
-/// Codes a dictionary column: each distinct name that a kept row uses is ranked once.
+/// Codes a dictionary column of ids.
 fn code_dictionary(
     codes: &[u32],
     names: &[Cow<'_, str>],
     keep: impl Fn(usize) -> bool + Sync,
 ) -> (Vec<u32>, Vec<String>) {
-    let used: Vec<AtomicBool> = names.iter().map(|_| AtomicBool::new(false)).collect();
-    let usable = |row: usize| {
-        (codes[row] as usize) < names.len() && !names[codes[row] as usize].is_empty() && keep(row)
+    let (ranks, sorted) = rank_used(codes, names, &keep);
+    let code = |row: usize| match ranks.get(codes[row] as usize) {
+        Some(rank) if keep(row) => *rank,
+        _ => NONE,
     };
+    let codes = (0..codes.len())
+        .into_par_iter()
+        .with_min_len(1 << 14)
+        .map(code)
+        .collect();
+    (codes, sorted)
+}
+
+/// The distinct names of a dictionary that kept rows use, sorted, and the rank of each dictionary
+/// entry among them ([`NONE`] where it is empty or unused): each name is compared once, not per
+/// row.
+fn rank_used(
+    codes: &[u32],
+    names: &[Cow<'_, str>],
+    keep: impl Fn(usize) -> bool + Sync,
+) -> (Vec<u32>, Vec<String>) {
+    let used: Vec<AtomicBool> = names.iter().map(|_| AtomicBool::new(false)).collect();
     (0..codes.len())
         .into_par_iter()
         .with_min_len(1 << 14)
         .for_each(|row| {
             // Reading first keeps the cache line shared once every name has been seen.
-            if usable(row) && !used[codes[row] as usize].load(Ordering::Relaxed) {
-                used[codes[row] as usize].store(true, Ordering::Relaxed);
+            if let Some(used) = used.get(codes[row] as usize)
+                && keep(row)
+                && !used.load(Ordering::Relaxed)
+            {
+                used.store(true, Ordering::Relaxed);
             }
         });
     let mut sorted: Vec<&str> = names
         .iter()
         .zip(&used)
-        .filter(|(_, used)| used.load(Ordering::Relaxed))
+        .filter(|(name, used)| used.load(Ordering::Relaxed) && !name.is_empty())
         .map(|(name, _)| name.as_ref())
         .collect();
     sorted.par_sort_unstable();
     sorted.dedup();
-    let ranks: Vec<u32> = names
+    let ranks = names
         .par_iter()
         .map(|name| {
             sorted
@@ -241,18 +279,7 @@ fn code_dictionary(
                 .map_or(NONE, |rank| rank as u32)
         })
         .collect();
-    let codes = (0..codes.len())
-        .into_par_iter()
-        .with_min_len(1 << 14)
-        .map(|row| {
-            if usable(row) {
-                ranks[codes[row] as usize]
-            } else {
-                NONE
-            }
-        })
-        .collect();
-    (codes, sorted.into_iter().map(str::to_owned).collect())
+    (ranks, sorted.into_iter().map(str::to_owned).collect())
 }
 
 /// Multiply-and-fold hash of 8 bytes at a time: ids need speed, not resistance, since results do
