@@ -1,33 +1,4 @@
 //! An expert scorecard: churn probabilities with reasons, without labels to learn from.
-//!
-//! Each factor looks at one feature, finds the bin of its value and gives the bin's points. Points
-//! add up, and a fixed number of points doubles the odds:
-//!
-//! ```text
-//! total = base_points + Σ points of the factors
-//! p     = 1 / (1 + 2^(−total / points_to_double_odds))
-//! ```
-//!
-//! 0 points are 50 %, and with the default of 20 points to double the odds, +20 are 67 %, +40 are
-//! 80 %, −63 are 10 %. Points are relative to an unremarkable customer, so the points of a factor
-//! *are* the reason: nothing has to be estimated to explain a score.
-//!
-//! The default card answers the reference cases of the field, other factors being missing or
-//! unremarkable:
-//!
-//! | days since purchase | days since view | activity (0–10) | points          | probability |
-//! |--------------------:|----------------:|----------------:|-----------------|------------:|
-//! |                  90 |              60 |               2 | +16 +10 +14     |        80 % |
-//! |                  45 |              30 |               5 | 0               |        50 % |
-//! |                  10 |               5 |               9 | −34 −20 −9      |        10 % |
-//!
-//! *When not to use it*: the default card is an opinion about a shop that sells every few weeks,
-//! not an estimate. Where past outcomes exist, learn from them, or at least measure how well the
-//! card is calibrated. A customer who never bought has no silence to judge: with every feature
-//! missing the default card answers 50 %, which says nothing.
-//!
-//! Source of the form: points to double the odds are the usual scaling of credit scorecards
-//! (Siddiqi, *Credit Risk Scorecards*, 2006).
 
 use std::sync::LazyLock;
 
@@ -50,6 +21,35 @@ const VERSION: u32 = 1;
 const CHUNK: usize = 16_384;
 
 /// A churn scorecard as data; [`Scorecard::default`] needs no labels and no tuning.
+///
+/// Each factor looks at one feature, finds the bin of its value and gives the bin's points. Points
+/// add up, and a fixed number of points doubles the odds:
+///
+/// ```text
+/// total = base_points + Σ points of the factors
+/// p     = 1 / (1 + 2^(−total / points_to_double_odds))
+/// ```
+///
+/// 0 points are 50 %, and with the default of 20 points to double the odds, +20 are 67 %, +40 are
+/// 80 %, −63 are 10 %. Points are relative to an unremarkable customer, so the points of a factor
+/// *are* the reason: nothing has to be estimated to explain a score.
+///
+/// The default card answers the reference cases of the field, other factors being missing or
+/// unremarkable:
+///
+/// | days since purchase | days since view | activity (0–10) | points          | probability |
+/// |--------------------:|----------------:|----------------:|-----------------|------------:|
+/// |                  90 |              60 |               2 | +16 +10 +14     |        80 % |
+/// |                  45 |              30 |               5 | 0               |        50 % |
+/// |                  10 |               5 |               9 | −34 −20 −9      |        10 % |
+///
+/// *When not to use it*: the default card is an opinion about a shop that sells every few weeks,
+/// not an estimate. Where past outcomes exist, learn from them, or at least measure how well the
+/// card is calibrated. A customer who never bought has no silence to judge: with every feature
+/// missing the default card answers 50 %, which says nothing.
+///
+/// Source of the form: points to double the odds are the usual scaling of credit scorecards
+/// (Siddiqi, *Credit Risk Scorecards*, 2006).
 ///
 /// # Example
 /// ```
@@ -123,9 +123,9 @@ pub struct Bin {
 }
 
 impl Default for Scorecard {
-    /// The card described in [`scoring`](crate::scoring)'s reference table: days since the last
-    /// purchase and the last view, activity, surprise of the silence, regular buyers who fell
-    /// silent, complaints and refunds, over 90 days.
+    /// The card behind the reference cases above: days since the last purchase and the last view,
+    /// activity, surprise of the silence, regular buyers who fell silent, complaints and refunds,
+    /// over 90 days.
     fn default() -> Self {
         DEFAULT.clone()
     }
