@@ -45,8 +45,11 @@ const CHUNK: usize = 16_384;
 ///
 /// *When not to use it*: the default card is an opinion about a shop that sells every few weeks,
 /// not an estimate. Where past outcomes exist, learn from them, or at least measure how well the
-/// card is calibrated. A customer who never bought has no silence to judge: with every feature
-/// missing the default card answers 50 %, which says nothing.
+/// card is calibrated. On two shops (CDNOW as of 1998-01-01, a UK web shop as of 2011-09-10, both
+/// over 90 days) the bins of the purchase silence alone stand in the order of the observed churn,
+/// but for one tie, yet lie up to 18 percentage points too low for CDNOW and up to 20 too high for
+/// the web shop. A customer who never bought has no silence to judge: with every feature missing
+/// the default card answers 50 %, which says nothing.
 ///
 /// Source of the form: points to double the odds are the usual scaling of credit scorecards
 /// (Siddiqi, *Credit Risk Scorecards*, 2006).
