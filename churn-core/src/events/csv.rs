@@ -207,7 +207,7 @@ impl CsvEvents {
                     names.push(unreadable.or_missing(cell(role, column).text())?);
                 }
             }
-            if row % BATCH == 0 {
+            if row.is_multiple_of(BATCH) {
                 let now = taken.load(Ordering::Relaxed);
                 step.advance((now - reported) as usize)?;
                 reported = now;
