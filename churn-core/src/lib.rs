@@ -15,6 +15,7 @@ pub mod settings;
 pub mod strategy;
 pub mod text;
 pub mod time;
+pub mod winback;
 
 pub use customers::{CustomerId, Customers};
 pub use error::{Error, ErrorKind, Result};
