@@ -22,6 +22,8 @@ mod matching;
 mod plan;
 mod playbook;
 mod rules;
+#[cfg(test)]
+mod testing;
 mod why;
 
 pub use conditions::{CHURN_PROBABILITY, Condition, Vocabulary};
