@@ -1,3 +1,4 @@
 //! Numbers without customers in them: what the rooms above compute with.
 
+pub(crate) mod random;
 pub(crate) mod sum;
