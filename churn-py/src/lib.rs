@@ -1,1 +1,20 @@
-//! placeholder
+//! Python module `churn._churn`: registration only. The package `churn` re-exports it.
+
+mod convert;
+mod customers;
+mod errors;
+mod events;
+mod progress;
+mod settings;
+mod table;
+
+/// The compiled part of the package `churn`.
+#[pyo3::pymodule(gil_used = false)]
+mod _churn {
+    #[pymodule_export]
+    use crate::customers::Customers;
+    #[pymodule_export]
+    use crate::events::EventLog;
+    #[pymodule_export]
+    use crate::table::Table;
+}
