@@ -8,7 +8,7 @@ use crate::convert;
 use crate::errors::{OrRaise, no_such_row};
 
 /// Sorted unique ids: row i of every table is customer i.
-#[pyclass(frozen, sequence, module = "churn", eq)]
+#[pyclass(frozen, module = "churn", eq)]
 #[derive(PartialEq)]
 pub(crate) struct Customers {
     ids: customers::Customers,
@@ -21,10 +21,7 @@ impl Customers {
 }
 
 /// The row of an id given as Python has it, or `None`.
-pub(crate) fn find(
-    ids: &customers::Customers,
-    id: &Bound<'_, PyAny>,
-) -> PyResult<Option<usize>> {
+pub(crate) fn find(ids: &customers::Customers, id: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     if ids.is_empty() {
         return Ok(None);
     }
@@ -60,9 +57,10 @@ impl Customers {
     }
 
     fn __getitem__<'py>(&self, py: Python<'py>, row: isize) -> PyResult<Bound<'py, PyAny>> {
-        // Python counts back from the end for negative rows before it calls this.
-        match usize::try_from(row) {
-            Ok(place) if place < self.ids.len() => convert::id(py, self.ids.get(place)),
+        // Negative rows count back from the end, as in a list.
+        let from_end = if row < 0 { self.ids.len() } else { 0 };
+        match from_end.checked_add_signed(row) {
+            Some(place) if place < self.ids.len() => convert::id(py, self.ids.get(place)),
             _ => Err(no_such_row("customers", self.ids.len(), row)),
         }
     }

@@ -47,7 +47,12 @@ pub(crate) fn no_such_row(what: &str, rows: usize, got: isize) -> PyErr {
 }
 
 /// A cell of a column whose type cannot be read.
-pub(crate) fn invalid_cell(what: &str, row: usize, expected: &str, got: &Bound<'_, PyAny>) -> PyErr {
+pub(crate) fn invalid_cell(
+    what: &str,
+    row: usize,
+    expected: &str,
+    got: &Bound<'_, PyAny>,
+) -> PyErr {
     let name = match got.get_type().fully_qualified_name() {
         Ok(name) => name.to_string(),
         Err(failure) => return failure,
@@ -58,5 +63,7 @@ pub(crate) fn invalid_cell(what: &str, row: usize, expected: &str, got: &Bound<'
 
 /// A column whose type has no counterpart in numpy.
 pub(crate) fn no_numpy(data_type: &dyn std::fmt::Display) -> PyErr {
-    PyTypeError::new_err(format!("column: expected a type that numpy has, got {data_type}"))
+    PyTypeError::new_err(format!(
+        "column: expected a type that numpy has, got {data_type}"
+    ))
 }

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use churn_core::arrow::EventBatches;
 use churn_core::events::{self, Cleaning, ColumnNames, DropReason, Tally};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::customers::Customers;
-use crate::errors::OrRaise;
 use crate::{convert, progress, settings};
 
 /// A cleaned event log, each customer's events in order of time.
@@ -20,21 +18,18 @@ pub(crate) struct EventLog {
 #[pymethods]
 impl EventLog {
     #[new]
-    #[pyo3(signature = (data, *, columns=None, progress=None, **cleaning))]
+    #[pyo3(signature = (data, *, names=None, progress=None, **cleaning))]
     fn new(
         data: &Bound<'_, PyAny>,
-        columns: Option<&Bound<'_, PyDict>>,
+        names: Option<&Bound<'_, PyDict>>,
         progress: Option<&Bound<'_, PyAny>>,
         cleaning: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let py = data.py();
-        let names: ColumnNames = settings::read(py, "columns", columns)?;
+        let names: ColumnNames = settings::read(py, "names", names)?;
         let cleaning: Cleaning = settings::read(py, "cleaning", cleaning)?;
-        let reader = convert::reader(data)?;
-        // A stream may belong to the thread that asked for it, so it is read here.
-        let batches = py
-            .detach(|| EventBatches::from_reader(reader, &names))
-            .or_raise(py)?;
+        // A stream may belong to the thread that asked for it, so it is read on this one.
+        let batches = convert::events(data, &names)?;
         let log = progress::run(py, progress, |progress| {
             events::EventLog::from_columns_observed(&batches.columns()?, &cleaning, progress)
         })?;

@@ -12,6 +12,10 @@ mod table;
 #[pyo3::pymodule(gil_used = false)]
 mod _churn {
     #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "the name that Python expects")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
     use crate::customers::Customers;
     #[pymodule_export]
     use crate::events::EventLog;

@@ -86,6 +86,10 @@ impl Table {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("Table({} rows: {})", self.rows, self.columns(py)?.join(", ")))
+        Ok(format!(
+            "Table({} rows: {})",
+            self.rows,
+            self.columns(py)?.join(", ")
+        ))
     }
 }

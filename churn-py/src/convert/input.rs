@@ -2,41 +2,44 @@
 
 use std::sync::Arc;
 
-use arrow_array::ffi_stream::{ArrowArrayStreamReader, FFI_ArrowArrayStream};
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::types::{
-    Float64Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt64Type,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, Float64Array, Int64Array, LargeStringArray,
-    PrimitiveArray, RecordBatch, RecordBatchIterator, RecordBatchOptions, RecordBatchReader,
-    UInt64Array,
+    Array, ArrayRef, ArrowPrimitiveType, Float64Array, Int64Array, LargeStringArray, NullArray,
+    PrimitiveArray, RecordBatch, UInt64Array,
 };
-use arrow_schema::{Field, Schema};
 use churn_core::Error;
+use churn_core::arrow::EventBatches;
+use churn_core::events::ColumnNames;
 use pyo3::buffer::{Element, PyUntypedBuffer};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyCapsule, PyFloat, PyString};
+use pyo3::types::{PyCapsule, PyFloat, PyString};
 
 use super::{STREAM, instant, is_instant};
 use crate::errors::{OrRaise, invalid_cell, wrong_type};
 
-/// What the core's door reads.
-pub(crate) type Reader = Box<dyn RecordBatchReader + Send>;
-
 /// A data frame with Arrow export, or a mapping from names to arrays.
-pub(crate) fn reader(data: &Bound<'_, PyAny>) -> PyResult<Reader> {
+pub(crate) fn events(data: &Bound<'_, PyAny>, names: &ColumnNames) -> PyResult<EventBatches> {
     let py = data.py();
     let expected = "a data frame with Arrow export, or a dict of arrays";
     if data.hasattr("__arrow_c_stream__")? {
         match data.call_method0("__arrow_c_stream__") {
-            Ok(capsule) => return import_stream(&capsule),
+            Ok(capsule) => {
+                let stream = import(&capsule)?;
+                return py
+                    .detach(|| EventBatches::from_stream(stream, names))
+                    .or_raise(py);
+            }
             // pandas exports through pyarrow; without it its columns are read one by one.
-            Err(error) if error.is_instance_of::<PyImportError>(py) && has_items(data)? => {}
+            Err(error) if error.is_instance_of::<PyImportError>(py) && data.hasattr("items")? => {}
             Err(error) => return Err(error),
         }
-    } else if !has_items(data)? {
+    } else if !data.hasattr("items")? {
         return Err(wrong_type("data", expected, data));
     }
     let mut columns: Vec<(String, ArrayRef)> = Vec::new();
@@ -55,39 +58,32 @@ pub(crate) fn reader(data: &Bound<'_, PyAny>) -> PyResult<Reader> {
         }
         columns.push((name, array));
     }
-    let fields: Vec<Field> = columns
-        .iter()
-        .map(|(name, array)| Field::new(name, array.data_type().clone(), true))
-        .collect();
-    let schema = Arc::new(Schema::new(fields));
-    let rows = columns.first().map_or(0, |(_, array)| array.len());
-    let arrays = columns.into_iter().map(|(_, array)| array).collect();
-    let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(rows));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options);
-    Ok(Box::new(RecordBatchIterator::new([batch], schema)))
-}
-
-fn has_items(data: &Bound<'_, PyAny>) -> PyResult<bool> {
-    data.hasattr("items")
-}
-
-fn import_stream(capsule: &Bound<'_, PyAny>) -> PyResult<Reader> {
-    let Ok(capsule) = capsule.cast::<PyCapsule>() else {
-        return Err(wrong_type("data.__arrow_c_stream__()", "a capsule", capsule));
-    };
-    let pointer = capsule.pointer_checked(Some(STREAM))?;
-    let stream = pointer.cast::<FFI_ArrowArrayStream>();
-    // SAFETY: the capsule bears the name that Arrow's protocol reserves for a valid stream;
-    // the stream is moved out and marked as released, so the capsule will not release it again.
-    let reader = unsafe { ArrowArrayStreamReader::from_raw(stream.as_ptr()) };
-    match reader {
-        Ok(reader) => Ok(Box::new(reader)),
-        Err(error) => Err(arrow_error("data", &error)).or_raise(capsule.py()),
+    if columns.is_empty() {
+        let error = Error::not_enough_data("data", "at least one column", "none");
+        return Err(error).or_raise(py);
     }
+    let columns = columns.into_iter().map(|(name, array)| (name, array, true));
+    RecordBatch::try_from_iter_with_nullable(columns)
+        .map_err(|error| Error::invalid_parameter("data", "columns of equal length", error))
+        .and_then(|batch| EventBatches::from_batches(vec![batch], names))
+        .or_raise(py)
 }
 
-fn arrow_error(what: &str, error: &ArrowError) -> Error {
-    Error::invalid_parameter(what, "a readable Arrow stream", error)
+/// Takes the stream out of its capsule.
+fn import(capsule: &Bound<'_, PyAny>) -> PyResult<FFI_ArrowArrayStream> {
+    let Ok(capsule) = capsule.cast::<PyCapsule>() else {
+        return Err(wrong_type(
+            "data.__arrow_c_stream__()",
+            "a capsule",
+            capsule,
+        ));
+    };
+    let stream = capsule
+        .pointer_checked(Some(STREAM))?
+        .cast::<FFI_ArrowArrayStream>();
+    // SAFETY: the capsule bears the name that Arrow's protocol reserves for a valid stream; the
+    // stream is moved out and marked as released, so the capsule will not release it again.
+    Ok(unsafe { FFI_ArrowArrayStream::from_raw(stream.as_ptr()) })
 }
 
 /// One column from a numpy array, any other buffer of numbers, or a sequence of Python objects.
@@ -115,40 +111,45 @@ fn column(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     }
 }
 
-/// Numbers from a buffer, widened to 64 bits.
+/// Numbers from a buffer, in the type they have.
 fn numbers(what: &str, cells: &Bound<'_, PyAny>, buffer: PyUntypedBuffer) -> PyResult<ArrayRef> {
-    fn copy<T: Element, P: ArrowPrimitiveType>(
+    fn copy<P: ArrowPrimitiveType<Native: Element>>(
         py: Python<'_>,
         buffer: PyUntypedBuffer,
-        widen: impl Fn(T) -> P::Native,
     ) -> PyResult<ArrayRef> {
-        let values = buffer.into_typed::<T>()?.to_vec(py)?;
-        let wide: Vec<P::Native> = values.into_iter().map(widen).collect();
-        Ok(Arc::new(PrimitiveArray::<P>::new(wide.into(), None)))
+        let values = buffer.into_typed::<P::Native>()?.to_vec(py)?;
+        Ok(Arc::new(PrimitiveArray::<P>::new(values.into(), None)))
     }
 
     let py = cells.py();
-    if buffer.dimensions() != 1 {
-        let got = format!("{} dimensions", buffer.dimensions());
-        return Err(Error::invalid_parameter(what, "one dimension", got)).or_raise(py);
-    }
-    // A leading sign states another byte order than the machine's own.
+    check_dimensions(what, py, &buffer)?;
+    // A leading sign other than @ states another byte order than the machine's own.
     let format = buffer.format().to_str().unwrap_or_default().to_owned();
     match (format.trim_start_matches('@'), buffer.item_size()) {
-        ("b", 1) => copy::<i8, Int64Type>(py, buffer, i64::from),
-        ("h", 2) => copy::<i16, Int64Type>(py, buffer, i64::from),
-        ("i" | "l", 4) => copy::<i32, Int64Type>(py, buffer, i64::from),
-        ("l" | "q", 8) => copy::<i64, Int64Type>(py, buffer, |n| n),
-        ("B", 1) => copy::<u8, UInt64Type>(py, buffer, u64::from),
-        ("H", 2) => copy::<u16, UInt64Type>(py, buffer, u64::from),
-        ("I" | "L", 4) => copy::<u32, UInt64Type>(py, buffer, u64::from),
-        ("L" | "Q", 8) => copy::<u64, UInt64Type>(py, buffer, |n| n),
-        ("f", 4) => copy::<f32, Float64Type>(py, buffer, f64::from),
-        ("d", 8) => copy::<f64, Float64Type>(py, buffer, |x| x),
+        ("b", 1) => copy::<Int8Type>(py, buffer),
+        ("h", 2) => copy::<Int16Type>(py, buffer),
+        ("i" | "l", 4) => copy::<Int32Type>(py, buffer),
+        ("l" | "q", 8) => copy::<Int64Type>(py, buffer),
+        ("B", 1) => copy::<UInt8Type>(py, buffer),
+        ("H", 2) => copy::<UInt16Type>(py, buffer),
+        ("I" | "L", 4) => copy::<UInt32Type>(py, buffer),
+        ("L" | "Q", 8) => copy::<UInt64Type>(py, buffer),
+        ("f", 4) => copy::<Float32Type>(py, buffer),
+        ("d", 8) => copy::<Float64Type>(py, buffer),
         _ => {
             let expected = "integers, floats, times or texts of this machine's byte order";
             let got = format!("buffer format {format:?}");
             Err(Error::invalid_parameter(what, expected, got)).or_raise(py)
+        }
+    }
+}
+
+fn check_dimensions(what: &str, py: Python<'_>, buffer: &PyUntypedBuffer) -> PyResult<()> {
+    match buffer.dimensions() {
+        1 => Ok(()),
+        n => {
+            let got = format!("{n} dimensions");
+            Err(Error::invalid_parameter(what, "one dimension", got)).or_raise(py)
         }
     }
 }
@@ -178,10 +179,7 @@ fn times(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
         .call_method1("astype", (format!("<M8[{unit}]"),))?
         .call_method1("view", ("=i8",))?;
     let buffer = PyUntypedBuffer::get(&counts)?;
-    if buffer.dimensions() != 1 {
-        let got = format!("{} dimensions", buffer.dimensions());
-        return Err(Error::invalid_parameter(what, "one dimension", got)).or_raise(py);
-    }
+    check_dimensions(what, py, &buffer)?;
     let counts = buffer.into_typed::<i64>()?.to_vec(py)?;
     Ok(match unit.as_str() {
         "s" => build::<TimestampSecondType>(counts),
@@ -205,7 +203,14 @@ fn objects(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     };
     let cells: Vec<Bound<'_, PyAny>> = cells.collect::<PyResult<_>>()?;
     let missing = cells.iter().map(is_missing).collect::<PyResult<_>>()?;
-    let mut objects = Objects { what, cells, missing };
+    let mut objects = Objects {
+        what,
+        cells,
+        missing,
+    };
+    if objects.missing.iter().all(|missing| *missing) {
+        return Ok(Arc::new(NullArray::new(objects.cells.len())));
+    }
     let Some(first) = (0..objects.cells.len()).find(|row| objects.is_telling(*row)) else {
         return objects.floats();
     };
@@ -215,7 +220,9 @@ fn objects(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     }
     // Among texts and instants NaN marks a missing cell; among numbers it is a value.
     let is_text = first.is_instance_of::<PyString>();
-    objects.missing = (0..objects.cells.len()).map(|row| !objects.is_telling(row)).collect();
+    objects.missing = (0..objects.cells.len())
+        .map(|row| !objects.is_telling(row))
+        .collect();
     match is_text {
         true => objects.texts(),
         false => objects.instants(),
@@ -259,20 +266,25 @@ impl Objects<'_, '_> {
                 false => Ok(None),
             }
         })?;
-        Ok(Arc::new(PrimitiveArray::<TimestampMicrosecondType>::from(micros)))
+        Ok(Arc::new(PrimitiveArray::<TimestampMicrosecondType>::from(
+            micros,
+        )))
     }
 
     fn numbers(&self) -> PyResult<ArrayRef> {
-        self.read("a number", |cell| Ok(is_number(cell)?.then_some(())))?;
-        if self.cells.iter().any(|cell| cell.is_instance_of::<PyFloat>()) {
+        let whole = self.read("a number", |cell| match is_number(cell)? {
+            true => Ok(Some(cell.hasattr("__index__")?)),
+            false => Ok(None),
+        })?;
+        if whole.contains(&Some(false)) {
             return self.floats();
         }
-        let signed = self.read("an integer of 64 bits", |cell| Ok(cell.extract::<i64>().ok()));
-        if let Ok(numbers) = signed {
+        let expected = "an integer of 64 bits";
+        if let Ok(numbers) = self.read(expected, |cell| Ok(cell.extract::<i64>().ok())) {
             return Ok(Arc::new(Int64Array::from(numbers)));
         }
-        let unsigned = self.read("an integer of 64 bits", |cell| Ok(cell.extract::<u64>().ok()))?;
-        Ok(Arc::new(UInt64Array::from(unsigned)))
+        let numbers = self.read(expected, |cell| Ok(cell.extract::<u64>().ok()))?;
+        Ok(Arc::new(UInt64Array::from(numbers)))
     }
 
     fn floats(&self) -> PyResult<ArrayRef> {
@@ -281,10 +293,9 @@ impl Objects<'_, '_> {
     }
 }
 
-/// Integers and floats of Python and numpy; truth values are none.
+/// Numbers of Python and numpy, decimals included; truth values are none.
 fn is_number(cell: &Bound<'_, PyAny>) -> PyResult<bool> {
-    Ok(!cell.is_instance_of::<PyBool>()
-        && (cell.is_instance_of::<PyFloat>() || cell.hasattr("__index__")?))
+    Ok(cell.hasattr("__float__")? && !cell.get_type().name()?.to_cow()?.starts_with("bool"))
 }
 
 /// None, and the two missing marks of pandas.
@@ -295,4 +306,3 @@ fn is_missing(cell: &Bound<'_, PyAny>) -> PyResult<bool> {
     let name = cell.get_type().name()?;
     Ok(name == "NAType" || name == "NaTType")
 }
-

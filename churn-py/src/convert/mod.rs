@@ -14,7 +14,7 @@ use churn_core::{CustomerId, Error};
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDelta, PyString, PyTzInfo};
 
-pub(crate) use self::input::reader;
+pub(crate) use self::input::events;
 pub(crate) use self::output::{floats, numpy, stream};
 use crate::errors::{OrRaise, wrong_type};
 
@@ -23,9 +23,7 @@ const STREAM: &CStr = c"arrow_array_stream";
 
 /// Whether [`instant`] can read it (a text may still hold something else).
 fn is_instant(value: &Bound<'_, PyAny>) -> PyResult<bool> {
-    Ok(value.is_instance_of::<PyString>()
-        || value.hasattr("isoformat")?
-        || is_datetime64(value)?)
+    Ok(value.is_instance_of::<PyString>() || value.hasattr("isoformat")? || is_datetime64(value)?)
 }
 
 fn is_datetime64(value: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -78,4 +76,3 @@ pub(crate) fn id<'py>(py: Python<'py>, id: CustomerId<'_>) -> PyResult<Bound<'py
         CustomerId::Text(id) => Ok(PyString::new(py, id).into_any()),
     }
 }
-

@@ -91,5 +91,6 @@ pub(crate) fn floats<'py>(py: Python<'py>, values: &[f64]) -> PyResult<Bound<'py
         }
         Ok(())
     })?;
-    py.import("numpy")?.call_method1("frombuffer", (bytes, "f8"))
+    py.import("numpy")?
+        .call_method1("frombuffer", (bytes, "f8"))
 }
