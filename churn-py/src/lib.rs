@@ -4,7 +4,10 @@ mod convert;
 mod customers;
 mod errors;
 mod events;
+mod features;
 mod progress;
+mod scoring;
+mod segments;
 mod settings;
 mod table;
 
@@ -19,6 +22,12 @@ mod _churn {
     use crate::customers::Customers;
     #[pymodule_export]
     use crate::events::EventLog;
+    #[pymodule_export]
+    use crate::features::FeatureTable;
+    #[pymodule_export]
+    use crate::scoring::{Reason, Scorecard, Scores};
+    #[pymodule_export]
+    use crate::segments::{Grid, RiskTiers, Segments, lifecycle};
     #[pymodule_export]
     use crate::table::Table;
 }

@@ -15,13 +15,17 @@ pub(crate) fn read<T: DeserializeOwned>(
     what: &str,
     settings: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<T> {
-    let value = match settings {
-        None => Value::Object(Map::new()),
-        Some(settings) => plain(what, settings)?,
-    };
-    serde_json::from_value(value)
+    match settings {
+        None => read_value(&PyDict::new(py), what),
+        Some(settings) => read_value(settings, what),
+    }
+}
+
+/// Reads one setting of the core.
+pub(crate) fn read_value<T: DeserializeOwned>(value: &Bound<'_, PyAny>, what: &str) -> PyResult<T> {
+    serde_json::from_value(plain(what, value)?)
         .map_err(|error| Error::invalid_parameter(what, "valid settings", error))
-        .or_raise(py)
+        .or_raise(value.py())
 }
 
 /// Dicts, lists, texts, numbers, dates and None as JSON has them.

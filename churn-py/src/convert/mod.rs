@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDelta, PyString, PyTzInfo};
 
 pub(crate) use self::input::events;
-pub(crate) use self::output::{floats, numpy, stream};
+pub(crate) use self::output::{floats, matrix, numpy, stream};
 use crate::errors::{OrRaise, wrong_type};
 
 /// The name of a capsule of Arrow's stream protocol.

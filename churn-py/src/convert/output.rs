@@ -1,12 +1,13 @@
 //! Results out: Arrow streams and numpy arrays.
 
 use arrow_array::cast::AsArray;
-use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::types::{
     Float64Type, Int64Type, TimestampMicrosecondType, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrowPrimitiveType, RecordBatch, RecordBatchIterator};
+use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
+use churn_core::arrow::batch_stream;
+use ndarray::ArrayView2;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule};
 
@@ -15,10 +16,7 @@ use crate::errors::no_numpy;
 
 /// A capsule of Arrow's stream protocol.
 pub(crate) fn stream<'py>(py: Python<'py>, batch: RecordBatch) -> PyResult<Bound<'py, PyCapsule>> {
-    let schema = batch.schema();
-    let reader = RecordBatchIterator::new([Ok(batch)], schema);
-    let stream = FFI_ArrowArrayStream::new(Box::new(reader));
-    PyCapsule::new_with_value(py, stream, STREAM)
+    PyCapsule::new_with_value(py, batch_stream(batch), STREAM)
 }
 
 /// A column as a read-only numpy array; missing cells are NaN, NaT or None.
@@ -93,4 +91,17 @@ pub(crate) fn floats<'py>(py: Python<'py>, values: &[f64]) -> PyResult<Bound<'py
     })?;
     py.import("numpy")?
         .call_method1("frombuffer", (bytes, "f8"))
+}
+
+/// A column-major matrix as a read-only numpy array of the same shape.
+pub(crate) fn matrix<'py>(
+    py: Python<'py>,
+    matrix: ArrayView2<'_, f64>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (rows, columns) = matrix.dim();
+    // Columns one after another are the rows of the transposed matrix.
+    let columnwise: Vec<f64> = matrix.t().iter().copied().collect();
+    floats(py, &columnwise)?
+        .call_method1("reshape", ((columns, rows),))?
+        .getattr("T")
 }
