@@ -145,7 +145,7 @@ impl Scores {
     }
 
     /// The factors that moved one customer's probability most, largest first.
-    #[pyo3(signature = (customer, *, limit=REASONS, language=None))]
+    #[pyo3(signature = (customer, *, limit=3, language=None))]
     fn reasons(
         &self,
         customer: &Bound<'_, PyAny>,

@@ -1,6 +1,25 @@
-"""Who is about to leave, why, what to offer, through which channel, when and at what cost."""
+"""Who is about to leave, why, what to offer, through which channel, when and at what cost.
 
-from ._churn import Customers, EventLog, Table, __version__
+>>> log = churn.EventLog(frame, names={"customer": "CustomerID", "time": "InvoiceDate"})
+>>> features = log.features("2011-12-10")
+>>> scores = churn.Scorecard().score(features)
+>>> scores.reasons(17850)
+"""
+
+from ._churn import (
+    Customers,
+    EventLog,
+    FeatureTable,
+    Grid,
+    Reason,
+    RiskTiers,
+    Scorecard,
+    Scores,
+    Segments,
+    Table,
+    __version__,
+    lifecycle,
+)
 from .exceptions import (
     CancelledError,
     ChurnError,
@@ -19,6 +38,8 @@ __all__ = [
     "ChurnError",
     "Customers",
     "EventLog",
+    "FeatureTable",
+    "Grid",
     "InfeasibleError",
     "InvalidParameterError",
     "InvalidValueError",
@@ -26,7 +47,13 @@ __all__ = [
     "MisalignedError",
     "NotConvergedError",
     "NotEnoughDataError",
+    "Reason",
+    "RiskTiers",
+    "Scorecard",
+    "Scores",
+    "Segments",
     "Table",
     "UnknownNameError",
     "__version__",
+    "lifecycle",
 ]
