@@ -46,7 +46,9 @@ fn rooms_look_upstream_only() {
             .to_str()
             .unwrap()
             .trim_end_matches(".rs");
-        let is_test = ["tests.rs", "testing.rs"].iter().any(|name| file.ends_with(name));
+        let is_test = ["tests.rs", "testing.rs"]
+            .iter()
+            .any(|name| file.ends_with(name));
         if module == "lib" || is_test {
             continue;
         }

@@ -1,6 +1,6 @@
 //! The row spine that every table shares.
 
-use churn_core::{CustomerId, Error, customers};
+use churn_core::{CustomerId, Error, ErrorKind, customers};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyString};
 
@@ -40,11 +40,12 @@ pub(crate) fn find(ids: &customers::Customers, id: &Bound<'_, PyAny>) -> PyResul
 pub(crate) fn row(ids: &customers::Customers, id: &Bound<'_, PyAny>) -> PyResult<usize> {
     match find(ids, id)? {
         Some(row) => Ok(row),
-        None => Err(Error::unknown_name(
+        // Thousands of ids in a message help nobody.
+        None => Err(Error::new(
+            ErrorKind::UnknownName,
             "customer",
-            &id.str()?.to_cow()?,
-            // Thousands of ids help nobody; the first few show what they look like.
-            ids.iter().take(3).map(|id| id.to_string()),
+            format_args!("one of {} customers", ids.len()),
+            id.repr()?,
         ))
         .or_raise(id.py()),
     }

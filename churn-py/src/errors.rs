@@ -1,7 +1,9 @@
 //! The only file that builds Python exceptions.
 
+use std::path::Path;
+
 use churn_core::Error;
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::exceptions::{PyIndexError, PyOSError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -66,4 +68,19 @@ pub(crate) fn no_numpy(data_type: &dyn std::fmt::Display) -> PyErr {
     PyTypeError::new_err(format!(
         "column: expected a type that numpy has, got {data_type}"
     ))
+}
+
+/// A file that cannot be opened: the exception that Python's own `open` raises.
+pub(crate) fn cannot_open(py: Python<'_>, path: &Path, error: &std::io::Error) -> PyErr {
+    let Some(code) = error.raw_os_error() else {
+        return PyOSError::new_err(format!("{}: {error}", path.display()));
+    };
+    let message = py
+        .import("os")
+        .and_then(|os| os.call_method1("strerror", (code,))?.extract::<String>());
+    match message {
+        // `OSError(errno, message, path)` picks its own subclass, e.g. FileNotFoundError.
+        Ok(message) => PyOSError::new_err((code, message, path.display().to_string())),
+        Err(failure) => failure,
+    }
 }

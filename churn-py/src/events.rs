@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use churn_core::events::{self, Cleaning, ColumnNames, DropReason, Tally};
+use churn_core::events::{self, Cleaning, ColumnNames, CsvEvents, CsvOptions, DropReason, Tally};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::customers::Customers;
-use crate::{convert, progress, settings};
+use crate::features::{FeatureTable, Population, RfmSummary};
+use crate::{convert, features, progress, settings};
 
 /// A cleaned event log, each customer's events in order of time.
 #[pyclass(frozen, module = "churn")]
@@ -34,6 +35,62 @@ impl EventLog {
             events::EventLog::from_columns_observed(&batches.columns()?, &cleaning, progress)
         })?;
         Ok(EventLog { log: Arc::new(log) })
+    }
+
+    /// Reads a CSV file, plain or gzip.
+    #[staticmethod]
+    #[pyo3(signature = (source, *, names=None, delimiter=None, unreadable=None, progress=None, **cleaning))]
+    fn from_csv(
+        source: &Bound<'_, PyAny>,
+        names: Option<&Bound<'_, PyAny>>,
+        delimiter: Option<&Bound<'_, PyAny>>,
+        unreadable: Option<&Bound<'_, PyAny>>,
+        progress: Option<&Bound<'_, PyAny>>,
+        cleaning: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let py = source.py();
+        let stated = PyDict::new(py);
+        for (name, value) in [
+            ("names", names),
+            ("delimiter", delimiter),
+            ("unreadable", unreadable),
+        ] {
+            if let Some(value) = value {
+                stated.set_item(name, value)?;
+            }
+        }
+        let mut options: CsvOptions = settings::read(py, "csv", Some(&stated))?;
+        let cleaning: Cleaning = settings::read(py, "cleaning", cleaning)?;
+        let (bytes, size) = convert::bytes(source)?;
+        options.total_bytes = size;
+        let log = progress::run(py, progress, |progress| {
+            let events = CsvEvents::read(bytes, &options, progress)?;
+            events::EventLog::from_columns_observed(&events.columns(), &cleaning, progress)
+        })?;
+        Ok(EventLog { log: Arc::new(log) })
+    }
+
+    /// Features of all customers with an event before `as_of`, from those events only.
+    #[pyo3(signature = (as_of, *, population=None, progress=None, **spec))]
+    fn features(
+        &self,
+        as_of: &Bound<'_, PyAny>,
+        population: Option<&Population>,
+        progress: Option<&Bound<'_, PyAny>>,
+        spec: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<FeatureTable>> {
+        features::build(self, as_of, population, progress, spec)
+    }
+
+    /// Frequency, recency, age and monetary value of all customers before `as_of`.
+    #[pyo3(signature = (as_of, *, progress=None, **settings))]
+    fn summarize(
+        &self,
+        as_of: &Bound<'_, PyAny>,
+        progress: Option<&Bound<'_, PyAny>>,
+        settings: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<RfmSummary>> {
+        features::summarize(self, as_of, progress, settings)
     }
 
     fn __len__(&self) -> usize {

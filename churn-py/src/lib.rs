@@ -9,6 +9,7 @@ mod progress;
 mod scoring;
 mod segments;
 mod settings;
+mod strategy;
 mod table;
 
 /// The compiled part of the package `churn`.
@@ -23,11 +24,13 @@ mod _churn {
     #[pymodule_export]
     use crate::events::EventLog;
     #[pymodule_export]
-    use crate::features::FeatureTable;
+    use crate::features::{FeatureTable, Population, RfmSummary};
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
     #[pymodule_export]
     use crate::segments::{Grid, RiskTiers, Segments, lifecycle};
+    #[pymodule_export]
+    use crate::strategy::{Facts, Plan, Playbook, match_actions};
     #[pymodule_export]
     use crate::table::Table;
 }

@@ -9,9 +9,14 @@
 from ._churn import (
     Customers,
     EventLog,
+    Facts,
     FeatureTable,
     Grid,
+    Plan,
+    Playbook,
+    Population,
     Reason,
+    RfmSummary,
     RiskTiers,
     Scorecard,
     Scores,
@@ -19,6 +24,7 @@ from ._churn import (
     Table,
     __version__,
     lifecycle,
+    match_actions,
 )
 from .exceptions import (
     CancelledError,
@@ -38,6 +44,7 @@ __all__ = [
     "ChurnError",
     "Customers",
     "EventLog",
+    "Facts",
     "FeatureTable",
     "Grid",
     "InfeasibleError",
@@ -47,7 +54,11 @@ __all__ = [
     "MisalignedError",
     "NotConvergedError",
     "NotEnoughDataError",
+    "Plan",
+    "Playbook",
+    "Population",
     "Reason",
+    "RfmSummary",
     "RiskTiers",
     "Scorecard",
     "Scores",
@@ -56,4 +67,5 @@ __all__ = [
     "UnknownNameError",
     "__version__",
     "lifecycle",
+    "match_actions",
 ]

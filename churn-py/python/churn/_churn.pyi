@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Unpack, final
+from os import PathLike
+from typing import Any, Final, Literal, Unpack, final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +16,25 @@ from .types import (
     ColumnNames,
     CustomerId,
     FeatureInfo,
+    FeatureSpec,
+    Instant,
     Language,
     Progress,
     RiskCuts,
+    SummarySettings,
 )
 
 __all__ = [
     "Customers",
     "EventLog",
+    "Facts",
     "FeatureTable",
     "Grid",
+    "Plan",
+    "Playbook",
+    "Population",
     "Reason",
+    "RfmSummary",
     "RiskTiers",
     "Scorecard",
     "Scores",
@@ -33,6 +42,7 @@ __all__ = [
     "Table",
     "__version__",
     "lifecycle",
+    "match_actions",
 ]
 
 __version__: Final[str]
@@ -68,6 +78,41 @@ class EventLog:
         progress: Progress | None = None,
         **cleaning: Unpack[Cleaning],
     ) -> EventLog: ...
+    @staticmethod
+    def from_csv(
+        source: str | PathLike[str] | bytes,
+        *,
+        names: ColumnNames | None = None,
+        delimiter: str | None = None,
+        unreadable: Literal["reject", "drop"] | None = None,
+        progress: Progress | None = None,
+        **cleaning: Unpack[Cleaning],
+    ) -> EventLog:
+        """Reads a CSV file, plain or gzip, by its path or from bytes.
+
+        Ids are read as text. A cell that cannot be read refuses the file with row and line, or
+        counts as missing with ``unreadable="drop"``.
+        """
+    def features(
+        self,
+        as_of: Instant,
+        *,
+        population: Population | None = None,
+        progress: Progress | None = None,
+        **spec: Unpack[FeatureSpec],
+    ) -> FeatureTable:
+        """Features of all customers with an event before ``as_of``, from those events only.
+
+        A ``population`` learned before replaces what this history would teach.
+        """
+    def summarize(
+        self,
+        as_of: Instant,
+        *,
+        progress: Progress | None = None,
+        **settings: Unpack[SummarySettings],
+    ) -> RfmSummary:
+        """Frequency, recency, age and monetary value of all customers before ``as_of``."""
     def __len__(self) -> int:
         """Number of events."""
     def __eq__(self, value: object, /) -> bool: ...
@@ -118,10 +163,41 @@ class FeatureTable(Table):
     def as_of(self) -> datetime:
         """The instant that the table describes."""
     @property
+    def population(self) -> Population:
+        """What all customers together taught."""
+    @property
     def features(self) -> list[FeatureInfo]:
         """What every feature means."""
     def to_numpy(self) -> npt.NDArray[np.float64]:
         """The features as a matrix of shape (customers, features)."""
+
+@final
+class Population:
+    """Cut points and priors that all customers together taught: built once, used again tomorrow."""
+
+    @staticmethod
+    def from_json(text: str) -> Population:
+        """Reads a population from JSON and checks it."""
+    def to_json(self) -> str:
+        """The population as JSON."""
+
+@final
+class RfmSummary(Table):
+    """``customer``, ``frequency``, ``recency``, ``age`` and ``monetary_value`` of all customers.
+
+    Frequency counts repeat purchases, recency runs from the first to the last purchase, age from
+    the first purchase to ``as_of``; monetary value is the mean value of repeat purchases.
+    """
+
+    @property
+    def customers(self) -> Customers:
+        """The customers, one per row."""
+    @property
+    def as_of(self) -> datetime:
+        """The instant that the summary describes."""
+    @property
+    def unit_days(self) -> float:
+        """Days per unit of recency and age."""
 
 @final
 class Scorecard:
@@ -257,3 +333,84 @@ class Grid:
 
 def lifecycle(features: FeatureTable) -> Segments:
     """Groups customers by where they stand in their life with the shop."""
+
+@final
+class Facts:
+    """Features, scores and segments of the same customers: what conditions speak of."""
+
+    def __new__(
+        cls, features: FeatureTable, scores: Scores, segments: Sequence[Segments]
+    ) -> Facts: ...
+    @property
+    def customers(self) -> Customers:
+        """The customers, one per row."""
+
+@final
+class Playbook:
+    """Channels and offers with their costs, and actions for audiences; read like a document."""
+
+    DEFAULT_TOML: Final[str]
+    """The default playbook as TOML: a start to copy and to adapt."""
+
+    @staticmethod
+    def default_for(facts: Facts) -> Playbook:
+        """The default playbook, checked against the names of these facts."""
+    @staticmethod
+    def from_toml(text: str, facts: Facts) -> Playbook:
+        """Reads a playbook from TOML and checks it against the names of these facts."""
+    @staticmethod
+    def from_json(text: str, facts: Facts) -> Playbook:
+        """Reads a playbook from JSON and checks it against the names of these facts."""
+    def __eq__(self, value: object, /) -> bool: ...
+    def to_toml(self) -> str:
+        """The playbook as TOML."""
+    def to_json(self) -> str:
+        """The playbook as JSON."""
+    @property
+    def name(self) -> str:
+        """Name of the playbook."""
+    @property
+    def currency(self) -> str:
+        """The currency of all costs and values."""
+    @property
+    def actions(self) -> list[str]:
+        """Ids of the actions."""
+    @property
+    def channels(self) -> list[str]:
+        """Ids of the channels."""
+    @property
+    def offers(self) -> list[str]:
+        """Ids of the offers."""
+
+@final
+class Plan(Table):
+    """What is done for each customer: ``customer``, ``action``, ``channels`` and ``offers``
+    (ids, several joined by ``+``, None without an action), ``expected_response``,
+    ``contact_cost``, ``offer_cost``. ``print(plan)`` shows the summary."""
+
+    @property
+    def customers(self) -> Customers:
+        """The customers, one per row."""
+    @property
+    def as_of(self) -> datetime:
+        """The instant that the plan is made for."""
+    @property
+    def horizon_days(self) -> int:
+        """How far the churn probabilities behind it look ahead of ``as_of``, in days."""
+    @property
+    def playbook(self) -> Playbook:
+        """The playbook that was matched."""
+    def action(self, customer: CustomerId) -> str | None:
+        """Id of one customer's action, or None."""
+    def channels(self, customer: CustomerId) -> list[str]:
+        """Ids of the channels that one customer is contacted over."""
+    def offers(self, customer: CustomerId) -> list[str]:
+        """Ids of the offers that one customer is given."""
+    def why(self, customer: CustomerId, *, language: Language | None = None) -> str:
+        """Why one customer gets this action over these channels, or none, in words."""
+    def summary(self) -> Table:
+        """One row per action: ``action``, ``customers``, ``share``, ``expected_responses``,
+        ``contact_cost``, ``offer_cost``."""
+
+def match_actions(playbook: Playbook, facts: Facts) -> Plan:
+    """Gives each customer an action of the playbook, or none."""

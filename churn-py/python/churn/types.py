@@ -3,7 +3,7 @@
 Not imported by `churn` itself; `from churn.types import Cleaning` where you need one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
@@ -108,3 +108,82 @@ class RiskCuts(TypedDict, total=False):
 
     medium: float
     high: float
+
+
+class RfmSettings(TypedDict, total=False):
+    """Scores of recency, frequency and money."""
+
+    bins: int
+    recency_cuts: Sequence[float]
+    frequency_cuts: Sequence[float]
+    monetary_cuts: Sequence[float]
+
+
+class RhythmSettings(TypedDict, total=False):
+    """Gaps between purchases."""
+
+    prior_gaps: float
+    spread_prior_gaps: float
+
+
+class ActivitySettings(TypedDict, total=False):
+    """Browsing and interacting: what one event of each kind weighs, and how fast it fades."""
+
+    half_life_days: float
+    half_point: float
+    view: float
+    dwell_minute: float
+    dwell_cap_minutes: float
+    cart: float
+    favourite: float
+    share: float
+    review: float
+    interaction: float
+    ad_click: float
+
+
+class TouchpointSettings(TypedDict, total=False):
+    """Messages and responses."""
+
+    prior_messages: float
+
+
+class FeedbackSettings(TypedDict, total=False):
+    """Refunds and complaints."""
+
+    complaints_days: int
+
+
+class LifecycleSettings(TypedDict, total=False):
+    """Stages of a customer's life with the shop."""
+
+    new_days: float
+    won_back_days: float
+    slipping_level: float
+    lapsed_level: float
+    slipping_days: float
+    lapsed_days: float
+    lost_days: float
+
+
+class FeatureSpec(TypedDict, total=False):
+    """Which features to build, and how."""
+
+    features: Sequence[str]
+    """Names of the wanted features; all of them if left out."""
+    windows_days: Sequence[int]
+    rfm: RfmSettings
+    rhythm: RhythmSettings
+    activity: ActivitySettings
+    touchpoints: TouchpointSettings
+    feedback: FeedbackSettings
+    lifecycle: LifecycleSettings
+
+
+class SummarySettings(TypedDict, total=False):
+    """How purchases are counted."""
+
+    period_days: int
+    """Length of a period in days: purchases of one period count as one."""
+    time_scale: float
+    """Periods per unit of recency and age: 7 turns days into weeks."""

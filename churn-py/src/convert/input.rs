@@ -1,5 +1,8 @@
 //! Data in: Arrow streams, numpy arrays, buffers, lists.
 
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
@@ -18,10 +21,10 @@ use churn_core::events::ColumnNames;
 use pyo3::buffer::{Element, PyUntypedBuffer};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyFloat, PyString};
+use pyo3::types::{PyBytes, PyCapsule, PyFloat, PyString};
 
 use super::{STREAM, instant, is_instant};
-use crate::errors::{OrRaise, invalid_cell, wrong_type};
+use crate::errors::{OrRaise, cannot_open, invalid_cell, wrong_type};
 
 /// A data frame with Arrow export, or a mapping from names to arrays.
 pub(crate) fn events(data: &Bound<'_, PyAny>, names: &ColumnNames) -> PyResult<EventBatches> {
@@ -67,6 +70,21 @@ pub(crate) fn events(data: &Bound<'_, PyAny>, names: &ColumnNames) -> PyResult<E
         .map_err(|error| Error::invalid_parameter("data", "columns of equal length", error))
         .and_then(|batch| EventBatches::from_batches(vec![batch], names))
         .or_raise(py)
+}
+
+/// The bytes of a file, by its path, or bytes as they are; and how many they are, if known.
+pub(crate) fn bytes(source: &Bound<'_, PyAny>) -> PyResult<(Box<dyn Read + Send>, Option<u64>)> {
+    if let Ok(bytes) = source.cast::<PyBytes>() {
+        let bytes = bytes.as_bytes().to_vec();
+        let size = bytes.len() as u64;
+        return Ok((Box::new(Cursor::new(bytes)), Some(size)));
+    }
+    let Ok(path) = source.extract::<PathBuf>() else {
+        return Err(wrong_type("source", "a path or bytes", source));
+    };
+    let file = File::open(&path).map_err(|error| cannot_open(source.py(), &path, &error))?;
+    let size = file.metadata().ok().map(|metadata| metadata.len());
+    Ok((Box::new(BufReader::with_capacity(1 << 18, file)), size))
 }
 
 /// Takes the stream out of its capsule.

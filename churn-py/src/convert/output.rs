@@ -9,7 +9,7 @@ use arrow_schema::{DataType, TimeUnit};
 use churn_core::arrow::batch_stream;
 use ndarray::ArrayView2;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCapsule};
+use pyo3::types::{PyBytes, PyCapsule, PyString};
 
 use super::STREAM;
 use crate::errors::no_numpy;
@@ -69,9 +69,26 @@ fn sparse<'py>(py: Python<'py>, array: &dyn Array) -> PyResult<Bound<'py, PyAny>
         }
         DataType::Dictionary(_, _) => {
             let coded = array.as_any_dictionary();
-            let names = numpy(py, coded.values().as_ref())?;
-            let codes = numpy(py, coded.keys())?;
-            names.call_method1("take", (codes,))
+            let names = coded.values();
+            let name = |code: usize| match names.data_type() {
+                DataType::Utf8 => Ok(names.as_string::<i32>().value(code)),
+                DataType::LargeUtf8 => Ok(names.as_string::<i64>().value(code)),
+                other => Err(no_numpy(other)),
+            };
+            // One Python text per name, shared by all its rows.
+            let mut shared = Vec::with_capacity(names.len());
+            for code in 0..names.len() {
+                shared.push(PyString::new(py, name(code)?));
+            }
+            let cells: Vec<_> = if shared.is_empty() {
+                vec![None; array.len()]
+            } else {
+                let codes = coded.normalized_keys().into_iter().enumerate();
+                codes
+                    .map(|(row, code)| array.is_valid(row).then(|| shared[code].clone()))
+                    .collect()
+            };
+            build(cells.into_pyobject(py)?.into_any(), "O")
         }
         DataType::Float64 => floats(numbers::<Float64Type>(array, |x| x)),
         DataType::Int64 => floats(numbers::<Int64Type>(array, |n| n as f64)),
