@@ -12,9 +12,11 @@ pub mod progress;
 pub mod scoring;
 pub mod segments;
 pub mod settings;
+pub mod simulate;
 pub mod strategy;
 pub mod text;
 pub mod time;
+pub mod winback;
 
 pub use customers::{CustomerId, Customers};
 pub use error::{Error, ErrorKind, Result};

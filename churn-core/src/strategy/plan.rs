@@ -336,3 +336,48 @@ impl fmt::Display for PlanSummary {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::strategy::testing::{AT_RISK, Row, Shop};
+    use crate::strategy::{Playbook, match_actions};
+
+    #[test]
+    fn summary_adds_up_and_prints() {
+        let prospect = Row {
+            orders: 0.0,
+            ..AT_RISK
+        };
+        let shop = Shop::new(&[AT_RISK, prospect, AT_RISK, AT_RISK]);
+        let facts = shop.facts();
+        let playbook = Playbook::default_for(facts.vocabulary()).unwrap();
+        let summary = match_actions(&playbook, &facts).unwrap().summary();
+        assert_eq!((summary.customers, summary.without_action), (4, 1));
+        let win_back = &summary.actions[1];
+        assert_eq!((win_back.customers, win_back.share), (3, 0.75));
+        // P = 1 − 0.92 × 0.97, one message and one SMS each, 15 per response.
+        assert!((win_back.expected_responses - 3.0 * 0.1076).abs() < 1e-8);
+        assert!((win_back.contact_cost - 0.75).abs() < 1e-8);
+        assert!((win_back.offer_cost - 3.0 * 0.1076 * 15.0).abs() < 1e-8);
+        assert_eq!(
+            summary.to_string(),
+            "Plan as of 2011-12-10: 4 customers, costs in CNY\n\
+             action          customers   share    responses   contact cost     offer cost\n\
+             vip_rescue              0    0.0%          0.0           0.00           0.00\n\
+             win_back                3   75.0%          0.3           0.75           4.84\n\
+             re_engage               0    0.0%          0.0           0.00           0.00\n\
+             reward_loyalty          0    0.0%          0.0           0.00           0.00\n\
+             (no action)             1   25.0%"
+        );
+    }
+
+    #[test]
+    fn no_customers_make_an_empty_plan() {
+        let shop = Shop::new(&[]);
+        let facts = shop.facts();
+        let playbook = Playbook::default_for(facts.vocabulary()).unwrap();
+        let summary = match_actions(&playbook, &facts).unwrap().summary();
+        assert_eq!(summary.customers, 0);
+        assert!(summary.actions.iter().all(|a| a.share == 0.0));
+    }
+}

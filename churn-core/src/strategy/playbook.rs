@@ -319,3 +319,78 @@ fn check_ids<'a>(list: &str, ids: impl Iterator<Item = &'a str>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::strategy::testing::vocabulary;
+
+    #[test]
+    fn default_covers_all_channels_and_what_the_tiers_call_for() {
+        let playbook = Playbook::default_for(&vocabulary()).unwrap();
+        let channels: Vec<&str> = playbook.channels.iter().map(|c| c.id.as_str()).collect();
+        assert_eq!(
+            channels,
+            ["one_to_one", "sms", "email", "push", "social", "phone"]
+        );
+        let used: HashSet<&str> = playbook
+            .actions
+            .iter()
+            .flat_map(|a| a.channel_sets.iter().flatten())
+            .map(String::as_str)
+            .collect();
+        assert_eq!(used.len(), channels.len());
+        let offered: HashSet<&str> = playbook
+            .actions
+            .iter()
+            .flat_map(|a| &a.offers)
+            .map(String::as_str)
+            .collect();
+        assert_eq!(offered.len(), playbook.offers.len());
+    }
+
+    #[test]
+    fn default_names_what_a_shop_lacks() {
+        let error = Playbook::default_for(&Vocabulary::new()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownName);
+        assert_eq!(error.what(), "playbook.channels[5].requires");
+        let line = Playbook::DEFAULT_TOML
+            .lines()
+            .nth(error.line().unwrap() as usize - 1);
+        assert!(line.unwrap().starts_with("requires = "), "{error}");
+    }
+
+    #[test]
+    fn both_forms_round_trip() {
+        let playbook = Playbook::default_for(&vocabulary()).unwrap();
+        let toml = playbook.to_toml().unwrap();
+        let json = playbook.to_json().unwrap();
+        assert_eq!(Playbook::from_toml(&toml, &vocabulary()).unwrap(), playbook);
+        assert_eq!(Playbook::from_json(&json, &vocabulary()).unwrap(), playbook);
+    }
+
+    #[test]
+    fn shape_mistakes_have_their_line_in_both_forms() {
+        let toml = Playbook::DEFAULT_TOML.replacen("prior_response", "prior_respons", 1);
+        let error = Playbook::from_toml(&toml, &vocabulary()).unwrap_err();
+        assert!(error.got().contains("prior_respons"), "{error}");
+        let wrong = toml.lines().nth(error.line().unwrap() as usize - 1);
+        assert_eq!(wrong, Some("prior_respons = 0.08"), "{error}");
+
+        let json = Playbook::default_for(&vocabulary())
+            .unwrap()
+            .to_json()
+            .unwrap()
+            .replacen("\"cost\": 0.2", "\"cost\": \"cheap\"", 1);
+        let error = Playbook::from_json(&json, &vocabulary()).unwrap_err();
+        let wrong = json
+            .lines()
+            .nth(error.line().unwrap() as usize - 1)
+            .unwrap();
+        assert!(wrong.contains("cheap"), "{error}");
+
+        let error = Playbook::from_toml("version = ", &vocabulary()).unwrap_err();
+        assert_eq!((error.what(), error.line()), ("playbook", Some(1)));
+    }
+}

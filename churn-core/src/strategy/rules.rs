@@ -7,6 +7,9 @@ use super::conditions::{Answer, Condition, Formula, Term, Values, Vocabulary, ca
 use super::playbook::{Action, Playbook};
 use crate::error::{Error, Result};
 
+/// Formulas of displaced offers double with every rival; beyond this size they count as possible.
+const MAX_RIVALRY: usize = 5_000;
+
 /// A playbook ready to be matched; positions are those of the playbook and of the vocabulary.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
@@ -148,32 +151,34 @@ impl Rules {
                 ));
             }
         }
+        // Who is given each offer: those who may have it and are given none of its rivals.
+        let mut given: Vec<Formula> = Vec::with_capacity(rule.offers.len());
         for (j, offer) in rule.offers.iter().enumerate() {
             let place = format!("{place}.offers[{j}]");
-            let requires = self.offers[*offer].clone();
-            if let Answer::Never(why) = with_audience(&requires) {
+            let requires = &self.offers[*offer];
+            if let Answer::Never(why) = with_audience(requires) {
                 return Err(Error::invalid_parameter(
                     place,
                     "an offer that someone in the audience may have",
                     why,
                 ));
             }
-            // A rival with rivals of its own may itself be displaced, so it proves nothing.
             let rivals = &rule.displaced_by[j];
-            let firm = rivals.iter().filter(|i| rule.displaced_by[**i].is_empty());
-            let mut left: Vec<Formula> = firm
-                .map(|i| self.offers[rule.offers[*i]].complement())
-                .collect();
-            left.push(requires);
-            if with_audience(&Formula::All(left)) != Answer::Possible {
-                let id = |position: usize| &playbook.offers[rule.offers[position]].id;
-                let rivals: Vec<&str> = rivals.iter().map(|i| id(*i).as_str()).collect();
+            if rivals.iter().map(|i| given[*i].size()).sum::<usize>() > MAX_RIVALRY {
+                return Ok(());
+            }
+            let mut parts = vec![requires.clone()];
+            parts.extend(rivals.iter().map(|i| given[*i].complement()));
+            given.push(Formula::All(parts));
+            if with_audience(&given[j]) != Answer::Possible {
+                let id = |position: &usize| playbook.offers[rule.offers[*position]].id.as_str();
+                let rivals: Vec<&str> = rivals.iter().map(id).collect();
                 return Err(Error::invalid_parameter(
                     place,
                     "offers that go together",
                     format_args!(
                         "{:?}, which is in conflict with {} before it",
-                        id(j),
+                        id(&j),
                         rivals.join(", ")
                     ),
                 ));
@@ -355,4 +360,269 @@ fn references(place: &str, names: &[String], ids: &[&str]) -> Result<Vec<usize>>
         }
     }
     Ok(positions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind::{self, InvalidParameter, UnknownName};
+    use crate::strategy::testing::vocabulary;
+
+    /// Loads the changed default playbook from both forms: same error, and in each document at a
+    /// line that contains `on`.
+    fn refused(
+        change: impl FnOnce(&mut Playbook),
+        kind: ErrorKind,
+        place: &str,
+        on: &str,
+        message: &str,
+    ) {
+        let mut playbook = Playbook::default_for(&vocabulary()).unwrap();
+        change(&mut playbook);
+        let toml = playbook.to_toml().unwrap();
+        let json = playbook.to_json().unwrap();
+        let from_toml = Playbook::from_toml(&toml, &vocabulary()).unwrap_err();
+        let from_json = Playbook::from_json(&json, &vocabulary()).unwrap_err();
+        for (text, error) in [(toml, from_toml), (json, from_json)] {
+            assert_eq!(error.what(), place, "{error}");
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.to_string().contains(message), "{error}");
+            let line = error.line().unwrap() as usize;
+            let line = text.lines().nth(line - 1).unwrap();
+            assert!(line.contains(on), "{error}: {line}");
+        }
+    }
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|t| (*t).to_owned()).collect()
+    }
+
+    #[test]
+    fn values_outside_their_domain() {
+        let invalid = |change: fn(&mut Playbook), place: &str, on: &str, message: &str| {
+            refused(change, InvalidParameter, place, on, message);
+        };
+        invalid(
+            |p| p.version = 2,
+            "playbook.version",
+            "version",
+            "version 1, got 2",
+        );
+        invalid(|p| p.name.clear(), "playbook.name", "name", "a text");
+        invalid(
+            |p| p.offers[1].text.zh = "  ".into(),
+            "playbook.offers[1].text.zh",
+            "zh",
+            "a text, got an empty one",
+        );
+        invalid(
+            |p| p.channels[2].cost = -1.0,
+            "playbook.channels[2].cost",
+            "cost",
+            "got -1",
+        );
+        invalid(
+            |p| p.channels[4].prior_response = 1.5,
+            "playbook.channels[4].prior_response",
+            "1.5",
+            "from 0 to 1, got 1.5",
+        );
+        invalid(
+            |p| p.actions[3].response_value = Some(-2.0),
+            "playbook.actions[3].response_value",
+            "-2",
+            "at least 0",
+        );
+        invalid(
+            |p| p.actions[2].id = "win_back".into(),
+            "playbook.actions[2].id",
+            "win_back",
+            "\"win_back\" twice",
+        );
+    }
+
+    #[test]
+    fn costs_must_be_finite() {
+        let toml = Playbook::DEFAULT_TOML.replacen("cost = 5\n", "cost = inf\n", 1);
+        let error = Playbook::from_toml(&toml, &vocabulary()).unwrap_err();
+        assert_eq!(error.what(), "playbook.channels[5].cost");
+        let line = toml.lines().nth(error.line().unwrap() as usize - 1);
+        assert_eq!(line, Some("cost = inf"));
+    }
+
+    #[test]
+    fn references_to_nothing() {
+        let unknown = |change: fn(&mut Playbook), place: &str, on: &str, message: &str| {
+            refused(change, UnknownName, place, on, message);
+        };
+        unknown(
+            |p| p.actions[1].offers[1] = "cupon".into(),
+            "playbook.actions[1].offers[1]",
+            "cupon",
+            "\"cupon\"",
+        );
+        unknown(
+            |p| p.actions[2].channel_sets[1][1] = "fax".into(),
+            "playbook.actions[2].channel_sets[1][1]",
+            "fax",
+            "one of one_to_one, sms, email, push, social, phone, got \"fax\"",
+        );
+        unknown(
+            |p| p.conflicts[1][2] = "gift".into(),
+            "playbook.conflicts[1][2]",
+            "gift",
+            "\"gift\"",
+        );
+        unknown(
+            |p| p.channels[1].feature = Some("text".into()),
+            "playbook.channels[1].feature",
+            "text",
+            "\"text_response_rate\"",
+        );
+        unknown(
+            |p| p.actions[3].audience = "risk_teir == 'low'".into(),
+            "playbook.actions[3].audience",
+            "risk_teir",
+            "risk_tier",
+        );
+        unknown(
+            |p| p.offers[0].requires = Some("lifecycle == 'slippng'".into()),
+            "playbook.offers[0].requires",
+            "slippng",
+            "slipping, lapsed, lost, won_back, got \"slippng\" at character 14",
+        );
+    }
+
+    #[test]
+    fn conditions_that_are_none_or_never_hold() {
+        let invalid = |change: fn(&mut Playbook), place: &str, on: &str, message: &str| {
+            refused(change, InvalidParameter, place, on, message);
+        };
+        invalid(
+            |p| p.actions[2].audience = "orders > 3 &".into(),
+            "playbook.actions[2].audience",
+            "orders > 3 &",
+            "expected `and`, got `&` at character 12",
+        );
+        invalid(
+            |p| p.channels[5].requires = Some("churn_probability > 1.2".into()),
+            "playbook.channels[5].requires",
+            "1.2",
+            "though churn_probability is from 0 to 1",
+        );
+        invalid(
+            |p| p.actions[0].audience = "orders > 5 and orders < 3".into(),
+            "playbook.actions[0].audience",
+            "orders > 5 and orders < 3",
+            "`orders > 5` and `orders < 3`, which exclude each other",
+        );
+    }
+
+    #[test]
+    fn lists_that_are_empty_or_repeat() {
+        let invalid = |change: fn(&mut Playbook), place: &str, on: &str, message: &str| {
+            refused(change, InvalidParameter, place, on, message);
+        };
+        invalid(
+            |p| p.actions[1].channel_sets.clear(),
+            "playbook.actions[1].channel_sets",
+            "channel_sets",
+            "at least one set of channels",
+        );
+        invalid(
+            |p| p.actions[1].channel_sets[2].clear(),
+            "playbook.actions[1].channel_sets[2]",
+            "",
+            "at least one channel, got an empty list",
+        );
+        invalid(
+            |p| p.actions[1].offers.clear(),
+            "playbook.actions[1].offers",
+            "offers",
+            "at least one offer",
+        );
+        invalid(
+            |p| p.actions[1].channel_sets[1] = texts(&["sms", "one_to_one"]),
+            "playbook.actions[1].channel_sets[1]",
+            "",
+            "sms + one_to_one twice",
+        );
+        invalid(
+            |p| p.actions[1].channel_sets[0] = texts(&["sms", "sms"]),
+            "playbook.actions[1].channel_sets[0][1]",
+            "sms",
+            "\"sms\" twice",
+        );
+        invalid(
+            |p| p.conflicts[0] = texts(&["winback_coupon"]),
+            "playbook.conflicts[0]",
+            "",
+            "at least two offers, got 1",
+        );
+    }
+
+    #[test]
+    fn parts_that_nobody_can_be_given() {
+        let invalid = |change: fn(&mut Playbook), place: &str, on: &str, message: &str| {
+            refused(change, InvalidParameter, place, on, message);
+        };
+        // Tailored offer and win-back coupon are in conflict, and neither requires anything.
+        invalid(
+            |p| p.actions[1].offers.push("tailored_offer".into()),
+            "playbook.actions[1].offers[2]",
+            "tailored_offer",
+            "\"tailored_offer\", which is in conflict with high_value_coupon, winback_coupon",
+        );
+        invalid(
+            |p| p.offers[8].requires = Some("risk_tier == 'high'".into()),
+            "playbook.actions[3].offers[1]",
+            "tier_upgrade",
+            "someone in the audience may have",
+        );
+        invalid(
+            |p| p.channels[3].requires = Some("risk_tier != 'low'".into()),
+            "playbook.actions[3].channel_sets[0]",
+            "",
+            "someone in the audience can be reached by",
+        );
+    }
+
+    #[test]
+    fn actions_that_never_have_their_turn() {
+        let invalid = |change: fn(&mut Playbook), place: &str, on: &str, message: &str| {
+            refused(change, InvalidParameter, place, on, message);
+        };
+        invalid(
+            |p| {
+                p.actions[3].audience = "orders > 4 and risk_tier == 'high'".into();
+                p.actions[3].priority = 90;
+            },
+            "playbook.actions[3].audience",
+            "orders > 4",
+            "an audience that goes to win_back as a whole",
+        );
+        invalid(
+            |p| {
+                p.actions[3].audience = "orders > 4 and risk_tier in ['medium', 'high']".into();
+            },
+            "playbook.actions[3].audience",
+            "orders > 4",
+            "goes to vip_rescue and win_back and re_engage as a whole",
+        );
+        // The same audience is fine once those before it leave someone.
+        let mut playbook = Playbook::default_for(&vocabulary()).unwrap();
+        playbook.actions[3].audience = "risk_tier == 'high'".into();
+        playbook.check(&vocabulary()).unwrap();
+        playbook.actions[3].audience = playbook.actions[1].audience.clone();
+        playbook.offers[1].requires = Some("total_value > 10".into());
+        playbook.check(&vocabulary()).unwrap();
+    }
+
+    #[test]
+    fn alternatives_in_conflict_are_allowed() {
+        let mut playbook = Playbook::default_for(&vocabulary()).unwrap();
+        playbook.offers[1].requires = Some("total_value > 10".into());
+        playbook.actions[1].offers.push("tailored_offer".into());
+        playbook.check(&vocabulary()).unwrap();
+    }
 }

@@ -369,6 +369,8 @@ fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::strategy::testing::{AT_RISK, Row, Shop};
+    use crate::strategy::{Playbook, match_actions};
 
     #[test]
     fn numbers_read_well_and_never_lie() {
@@ -381,5 +383,108 @@ mod tests {
         assert_eq!(percent(0.05), "5%");
         assert_eq!(beside(0.65999999, 0.66, Comparison::Below), "0.65999999");
         assert_eq!(beside(0.7, 0.66, Comparison::AtLeast), "0.7");
+    }
+
+    fn plan(rows: &[Row], change: impl FnOnce(&mut Playbook)) -> Plan {
+        let shop = Shop::new(rows);
+        let facts = shop.facts();
+        let mut playbook = Playbook::default_for(facts.vocabulary()).unwrap();
+        change(&mut playbook);
+        match_actions(&playbook, &facts).unwrap()
+    }
+
+    #[test]
+    fn an_action_is_explained_in_both_languages() {
+        let row = Row {
+            sms_response_rate: 0.25,
+            ..AT_RISK
+        };
+        let plan = plan(&[row], |p| {
+            p.actions[1].audience =
+                "churn_probability >= 0.66 and not (risk_tier in ['low', 'medium']) \
+                and (lifecycle == 'lost' or orders >= 1)"
+                    .to_owned();
+            p.actions[1].channel_sets = vec![
+                vec!["sms".to_owned(), "email".to_owned()],
+                vec!["sms".to_owned()],
+                vec!["phone".to_owned()],
+            ];
+        });
+        assert_eq!(
+            plan.why(0, Language::English),
+            "Win back: churn_probability 0.82 ≥ 0.66; risk_tier is high; orders 6 ≥ 1. \
+             Channels: SMS (own rate 25%) + E-mail (usual rate 2%); chance of a response 26.5%, \
+             contact cost 0.06 CNY, worth 10.54 CNY. \
+             Instead of: SMS (chance of a response 25%, contact cost 0.05 CNY, worth 9.95 CNY); \
+             Phone call (not open)."
+        );
+        assert_eq!(
+            plan.why(0, Language::Chinese),
+            "流失挽回：churn_probability 0.82 ≥ 0.66；risk_tier 为 high；orders 6 ≥ 1。\
+             渠道：短信（本人响应率 25%） + 电子邮件（渠道常规响应率 2%）；响应概率 26.5%，\
+             触达成本 0.06 CNY，净值 10.54 CNY。\
+             其他组合：短信（响应概率 25%，触达成本 0.05 CNY，净值 9.95 CNY）；电话（不可用）。"
+        );
+    }
+
+    #[test]
+    fn having_no_action_is_explained_too() {
+        let unknown = Row {
+            tier: 1,
+            orders: f64::NAN,
+            ..AT_RISK
+        };
+        let plan = plan(&[unknown], |p| p.actions.truncate(3));
+        assert_eq!(
+            plan.why(0, Language::English),
+            "No action: no audience matched. \
+             VIP rescue: risk_tier is medium (needs high). \
+             Win back: risk_tier is medium (needs high). \
+             Re-engage: orders is undefined (needs ≥ 1)."
+        );
+        assert_eq!(
+            plan.why(0, Language::Chinese),
+            "无动作：不属于任何人群。VIP挽留：risk_tier 为 medium（需 high）。\
+             流失挽回：risk_tier 为 medium（需 high）。唤醒互动：orders 无值（需 ≥ 1）。"
+        );
+    }
+
+    #[test]
+    fn what_was_passed_over_is_said() {
+        let row = Row {
+            monetary_score: 5.0,
+            total_value: 0.0,
+            ..AT_RISK
+        };
+        let plan = plan(&[row], |p| {
+            p.actions[0].channel_sets = vec![vec!["phone".to_owned()]];
+            p.channels[5].requires = Some("total_value > 100".to_owned());
+        });
+        let why = plan.why(0, Language::English);
+        assert!(why.starts_with("Win back: "), "{why}");
+        assert!(
+            why.ends_with("Passed over: VIP rescue: no channels are open."),
+            "{why}"
+        );
+        let plan = self::plan(&[row], |p| {
+            p.actions.truncate(1);
+            p.channels[5].requires = Some("total_value > 100".to_owned());
+            p.channels[0].requires = Some("total_value > 100".to_owned());
+        });
+        assert_eq!(
+            plan.why(0, Language::English),
+            "No action: an audience matched, but nothing in it is open to this customer. \
+             VIP rescue: no channels are open."
+        );
+    }
+
+    #[test]
+    fn everyone_is_an_audience() {
+        let plan = plan(&[AT_RISK], |p| {
+            p.actions[1].audience = "everyone".to_owned();
+            p.actions.truncate(2);
+        });
+        let why = plan.why(0, Language::Chinese);
+        assert!(why.starts_with("流失挽回：所有客户。"), "{why}");
     }
 }

@@ -126,6 +126,16 @@ impl Formula {
         }
     }
 
+    /// Number of nodes.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Formula::All(parts) | Formula::Any(parts) => {
+                1 + parts.iter().map(Formula::size).sum::<usize>()
+            }
+            _ => 1,
+        }
+    }
+
     /// Whether it holds for one customer.
     pub(crate) fn holds(&self, values: &impl Values, row: usize) -> bool {
         match self {

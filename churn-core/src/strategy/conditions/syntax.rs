@@ -21,15 +21,6 @@ pub(crate) enum Comparison {
 }
 
 impl Comparison {
-    pub(crate) const ALL: [Comparison; 6] = [
-        Comparison::Below,
-        Comparison::AtMost,
-        Comparison::Above,
-        Comparison::AtLeast,
-        Comparison::Equal,
-        Comparison::NotEqual,
-    ];
-
     /// As the language writes it.
     pub(crate) fn symbol(self) -> &'static str {
         match self {
