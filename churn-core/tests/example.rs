@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// `cargo test` builds the examples beside the test programs (`cargo test --test example` alone does
-/// not: add `--examples`).
+/// `cargo test` builds the examples beside the test programs; to run this file alone, run
+/// `cargo build --example winback` first.
 fn winback(args: &[&str]) -> Output {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
