@@ -15,7 +15,7 @@ const USAGE: &str = "usage: cargo xtask test [rust|python|c ...]
 
   rust    format, lints, licences, tests of all crates, docs, benches in test mode
   c       tests of the C library only (they are part of rust)
-  python  virtual environment, build of the module, pytest, stub check
+  python  virtual environment, build of the module, pytest (which checks the stub too)
 ";
 
 /// Licences that a dependency may offer; one of them is enough where a crate lists several.
@@ -141,15 +141,6 @@ fn python(run: &mut Run) -> Outcome {
     run.step("python tests", |run| {
         let mut command = Command::new(&interpreter);
         command.args(["-m", "pytest"]).current_dir(&folder);
-        run.call(&mut command)
-    })?;
-    run.step("python stubs", |run| {
-        let mut command = Command::new(&interpreter);
-        command
-            .args(["-m", "mypy.stubtest", "churn", "--concise"])
-            .env("MYPYPATH", folder.join("python"))
-            .env("PYTHONPATH", folder.join("python"))
-            .current_dir(&run.target);
         run.call(&mut command)
     })
 }
