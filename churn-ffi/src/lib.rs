@@ -1,0 +1,34 @@
+//! The C interface of churn: `libchurn` and `include/churn.h`.
+//!
+//! One room per file, named as in `churn-core`; conversion of arrays is in `columns`, the border
+//! (panics, NULL, handles) in `guard`, the error object in `error`. No function decides anything
+//! about data: it converts in, calls the core, maps the error, converts out.
+//!
+//! # Safety
+//! The contract of every exported function, stated once; `docs/C_ABI.md` says the same to C:
+//! - a handle is NULL or came from this library and is not freed yet; a `const` handle may be
+//!   shared between threads, another one is used by one thread at a time;
+//! - an output is NULL or valid for writing; it is written on success only;
+//! - an array is NULL (length 0) or holds the stated number of values;
+//! - a text ends in NUL; `error` is NULL or a place for one pointer.
+#![deny(unsafe_op_in_unsafe_fn)]
+// The types are named as C names them, so that the header needs no table of names.
+#![allow(non_camel_case_types)]
+// The contract is the same for all functions and stands above.
+#![allow(clippy::missing_safety_doc)]
+
+pub mod columns;
+pub mod customers;
+pub mod error;
+pub mod events;
+mod guard;
+pub mod progress;
+
+use std::ffi::c_char;
+
+/// Version of the library, e.g. "0.1.0". Static.
+#[unsafe(no_mangle)]
+pub extern "C" fn churn_version() -> *const c_char {
+    const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
+    VERSION.as_ptr().cast()
+}
