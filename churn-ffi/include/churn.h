@@ -243,333 +243,330 @@ const char *churn_status_name(churn_status status);
 /**
  * The status that the failed call returned; CHURN_OK for NULL.
  */
-churn_status churn_error_code(const struct churn_error *error);
+churn_status churn_error_code(const churn_error *error);
 
 /**
  * The kind by name, e.g. "InvalidValue". Valid until the error is freed; NULL for NULL.
  */
-const char *churn_error_kind(const struct churn_error *error);
+const char *churn_error_kind(const churn_error *error);
 
 /**
  * The whole message, e.g. "events.value[1041]: expected a finite number, got NaN". Valid until
  * the error is freed; NULL for NULL.
  */
-const char *churn_error_message(const struct churn_error *error);
+const char *churn_error_message(const churn_error *error);
 
 /**
  * The column, setting or argument that is wrong, e.g. "events.value". Valid until the error is
  * freed; NULL for NULL.
  */
-const char *churn_error_what(const struct churn_error *error);
+const char *churn_error_what(const churn_error *error);
 
 /**
  * What would have been right. Valid until the error is freed; NULL for NULL.
  */
-const char *churn_error_expected(const struct churn_error *error);
+const char *churn_error_expected(const churn_error *error);
 
 /**
  * What was found instead. Valid until the error is freed; NULL for NULL.
  */
-const char *churn_error_got(const struct churn_error *error);
+const char *churn_error_got(const churn_error *error);
 
 /**
  * The row of the mistake, counted from 0, or -1 where the mistake is in no row.
  */
-int64_t churn_error_row(const struct churn_error *error);
+int64_t churn_error_row(const churn_error *error);
 
 /**
  * The line of a document (settings, playbook, CSV) where the mistake is, counted from 1, or -1
  * where it is in no line.
  */
-int64_t churn_error_line(const struct churn_error *error);
+int64_t churn_error_line(const churn_error *error);
 
 /**
  * Frees an error; NULL is fine.
  */
-void churn_error_free(struct churn_error *error);
+void churn_error_free(churn_error *error);
 
 /**
  * Makes a progress handle.
  */
-churn_status churn_progress_new(struct churn_progress **progress, struct churn_error **error);
+churn_status churn_progress_new(churn_progress **progress, churn_error **error);
 
 /**
  * Reads what was reported last: the running step (static UTF-8 of `step_length` bytes without
  * NUL; length 0 before the first report) and how many of its units are done. Every output may be
  * NULL; the others belong together.
  */
-churn_status churn_progress_read(const struct churn_progress *progress,
+churn_status churn_progress_read(const churn_progress *progress,
                                  const char **step,
                                  size_t *step_length,
                                  uint64_t *done,
                                  uint64_t *total,
-                                 struct churn_error **error);
+                                 churn_error **error);
 
 /**
  * Asks the calls that use this handle to stop; they return CHURN_CANCELLED at their next report.
  * Calls started later with the same handle stop as well.
  */
-churn_status churn_progress_cancel(const struct churn_progress *progress,
-                                   struct churn_error **error);
+churn_status churn_progress_cancel(const churn_progress *progress, churn_error **error);
 
 /**
  * Frees a progress handle, after the calls that use it returned; NULL is fine.
  */
-void churn_progress_free(struct churn_progress *progress);
+void churn_progress_free(churn_progress *progress);
 
 /**
  * Number of customers; 0 for NULL.
  */
-size_t churn_customers_len(const struct churn_customers *customers);
+size_t churn_customers_len(const churn_customers *customers);
 
 /**
  * Type of the ids: CHURN_ID_INT64, CHURN_ID_UINT64 or CHURN_ID_TEXT; 0 where there is no
  * customer.
  */
-int32_t churn_customers_id_type(const struct churn_customers *customers);
+int32_t churn_customers_id_type(const churn_customers *customers);
 
 /**
  * The id of a row as a signed integer. Fails with CHURN_INVALID_PARAMETER where the ids are of
  * another type or there is no such row.
  */
-churn_status churn_customers_int64(const struct churn_customers *customers,
+churn_status churn_customers_int64(const churn_customers *customers,
                                    size_t row,
                                    int64_t *id,
-                                   struct churn_error **error);
+                                   churn_error **error);
 
 /**
  * The id of a row as an unsigned integer. Fails as churn_customers_int64 does.
  */
-churn_status churn_customers_uint64(const struct churn_customers *customers,
+churn_status churn_customers_uint64(const churn_customers *customers,
                                     size_t row,
                                     uint64_t *id,
-                                    struct churn_error **error);
+                                    churn_error **error);
 
 /**
  * The id of a row as text: `length` bytes of UTF-8 without NUL, valid as long as the table. Fails
  * as churn_customers_int64 does.
  */
-churn_status churn_customers_text(const struct churn_customers *customers,
+churn_status churn_customers_text(const churn_customers *customers,
                                   size_t row,
                                   const char **text,
                                   size_t *length,
-                                  struct churn_error **error);
+                                  churn_error **error);
 
 /**
  * Writes the id of a row, of whatever type, as NUL-terminated text into `buffer`, which has room
  * for `capacity` bytes. `length`, if not NULL, receives the bytes of the id without the NUL. Fails
  * with CHURN_INVALID_PARAMETER where the id and its NUL do not fit.
  */
-churn_status churn_customers_format(const struct churn_customers *customers,
+churn_status churn_customers_format(const churn_customers *customers,
                                     size_t row,
                                     char *buffer,
                                     size_t capacity,
                                     size_t *length,
-                                    struct churn_error **error);
+                                    churn_error **error);
 
 /**
  * Finds the row of a signed integer id. Fails with CHURN_UNKNOWN_NAME where no row has it.
  */
-churn_status churn_customers_find_int64(const struct churn_customers *customers,
+churn_status churn_customers_find_int64(const churn_customers *customers,
                                         int64_t id,
                                         size_t *row,
-                                        struct churn_error **error);
+                                        churn_error **error);
 
 /**
  * Finds the row of an unsigned integer id. Fails with CHURN_UNKNOWN_NAME where no row has it.
  */
-churn_status churn_customers_find_uint64(const struct churn_customers *customers,
+churn_status churn_customers_find_uint64(const churn_customers *customers,
                                          uint64_t id,
                                          size_t *row,
-                                         struct churn_error **error);
+                                         churn_error **error);
 
 /**
  * Finds the row of a text id (NUL-terminated UTF-8). Fails with CHURN_UNKNOWN_NAME where no row
  * has it.
  */
-churn_status churn_customers_find_text(const struct churn_customers *customers,
+churn_status churn_customers_find_text(const churn_customers *customers,
                                        const char *id,
                                        size_t *row,
-                                       struct churn_error **error);
+                                       churn_error **error);
 
 /**
  * Makes an empty set of columns.
  */
-churn_status churn_columns_new(struct churn_columns **columns, struct churn_error **error);
+churn_status churn_columns_new(churn_columns **columns, churn_error **error);
 
 /**
  * Sets ids that are signed integers: column CHURN_COLUMN_CUSTOMER, _ORDER or _ITEM.
  */
-churn_status churn_columns_set_int64(struct churn_columns *columns,
+churn_status churn_columns_set_int64(churn_columns *columns,
                                      int32_t column,
                                      const int64_t *cells,
                                      size_t rows,
-                                     struct churn_error **error);
+                                     churn_error **error);
 
 /**
  * Sets ids that are unsigned integers: column CHURN_COLUMN_CUSTOMER, _ORDER or _ITEM.
  */
-churn_status churn_columns_set_uint64(struct churn_columns *columns,
+churn_status churn_columns_set_uint64(churn_columns *columns,
                                       int32_t column,
                                       const uint64_t *cells,
                                       size_t rows,
-                                      struct churn_error **error);
+                                      churn_error **error);
 
 /**
  * Sets texts, one NUL-terminated UTF-8 text per row: column CHURN_COLUMN_CUSTOMER, _KIND,
  * _CHANNEL, _ORDER or _ITEM. A NULL cell is missing.
  */
-churn_status churn_columns_set_texts(struct churn_columns *columns,
+churn_status churn_columns_set_texts(churn_columns *columns,
                                      int32_t column,
                                      const char *const *cells,
                                      size_t rows,
-                                     struct churn_error **error);
+                                     churn_error **error);
 
 /**
  * Sets texts that lie one after another: row i is bytes offsets[i] to offsets[i + 1] of `bytes`
  * (UTF-8, no NUL), so there are rows + 1 ascending offsets. Columns as for
  * churn_columns_set_texts.
  */
-churn_status churn_columns_set_packed_texts(struct churn_columns *columns,
+churn_status churn_columns_set_packed_texts(churn_columns *columns,
                                             int32_t column,
                                             const char *bytes,
                                             size_t byte_count,
                                             const int64_t *offsets,
                                             size_t rows,
-                                            struct churn_error **error);
+                                            churn_error **error);
 
 /**
  * Sets texts by code: row i is names[codes[i]], each name NUL-terminated UTF-8. Columns as for
  * churn_columns_set_texts.
  */
-churn_status churn_columns_set_coded_texts(struct churn_columns *columns,
+churn_status churn_columns_set_coded_texts(churn_columns *columns,
                                            int32_t column,
                                            const uint32_t *codes,
                                            size_t rows,
                                            const char *const *names,
                                            size_t name_count,
-                                           struct churn_error **error);
+                                           churn_error **error);
 
 /**
  * Sets the times as counts of a unit since 1970-01-01 UTC; `unit` is "D", "s", "ms", "us" or
  * "ns".
  */
-churn_status churn_columns_set_times(struct churn_columns *columns,
+churn_status churn_columns_set_times(churn_columns *columns,
                                      const int64_t *times,
                                      size_t rows,
                                      const char *unit,
-                                     struct churn_error **error);
+                                     churn_error **error);
 
 /**
  * Sets one kind for all rows: one of the codes CHURN_KIND_….
  */
-churn_status churn_columns_set_kind(struct churn_columns *columns,
-                                    uint8_t kind,
-                                    struct churn_error **error);
+churn_status churn_columns_set_kind(churn_columns *columns, uint8_t kind, churn_error **error);
 
 /**
  * Sets the kinds by code, one of CHURN_KIND_… per row. What happens to other codes is the
  * cleaning's "unknown_kind".
  */
-churn_status churn_columns_set_kind_codes(struct churn_columns *columns,
+churn_status churn_columns_set_kind_codes(churn_columns *columns,
                                           const uint8_t *codes,
                                           size_t rows,
-                                          struct churn_error **error);
+                                          churn_error **error);
 
 /**
  * Sets money (currency) and dwell time (seconds). Without values every purchase and refund counts
  * as one unit of money.
  */
-churn_status churn_columns_set_values(struct churn_columns *columns,
+churn_status churn_columns_set_values(churn_columns *columns,
                                       const double *values,
                                       size_t rows,
-                                      struct churn_error **error);
+                                      churn_error **error);
 
 /**
  * Sets which rows of a column hold a value: one byte per row, 0 = missing. NULL takes the flags
  * away again.
  */
-churn_status churn_columns_set_valid(struct churn_columns *columns,
+churn_status churn_columns_set_valid(churn_columns *columns,
                                      int32_t column,
                                      const uint8_t *flags,
                                      size_t rows,
-                                     struct churn_error **error);
+                                     churn_error **error);
 
 /**
  * Frees a set of columns, not the arrays; NULL is fine.
  */
-void churn_columns_free(struct churn_columns *columns);
+void churn_columns_free(churn_columns *columns);
 
 /**
  * Cleans and orders the events of some columns. `cleaning` is JSON with the fields of the core's
  * Cleaning (NULL = defaults), `progress` may be NULL.
  */
-churn_status churn_event_log_build(const struct churn_columns *columns,
+churn_status churn_event_log_build(const churn_columns *columns,
                                    const char *cleaning,
-                                   const struct churn_progress *progress,
-                                   struct churn_event_log **log,
-                                   struct churn_error **error);
+                                   const churn_progress *progress,
+                                   churn_event_log **log,
+                                   churn_error **error);
 
 /**
  * Number of events; 0 for NULL.
  */
-size_t churn_event_log_len(const struct churn_event_log *log);
+size_t churn_event_log_len(const churn_event_log *log);
 
 /**
  * The customers of the log, valid until the log is freed; NULL for NULL.
  */
-const struct churn_customers *churn_event_log_customers(const struct churn_event_log *log);
+const churn_customers *churn_event_log_customers(const churn_event_log *log);
 
 /**
  * Number of distinct channels; 0 for NULL.
  */
-size_t churn_event_log_channel_count(const struct churn_event_log *log);
+size_t churn_event_log_channel_count(const churn_event_log *log);
 
 /**
  * Name of a channel, in sorted order; valid until the log is freed.
  */
-churn_status churn_event_log_channel(const struct churn_event_log *log,
+churn_status churn_event_log_channel(const churn_event_log *log,
                                      size_t index,
                                      const char **name,
-                                     struct churn_error **error);
+                                     churn_error **error);
 
 /**
  * First and last instant of the log in microseconds since 1970-01-01 UTC. Fails with
  * CHURN_NOT_ENOUGH_DATA for an empty log.
  */
-churn_status churn_event_log_time_range(const struct churn_event_log *log,
+churn_status churn_event_log_time_range(const churn_event_log *log,
                                         int64_t *first_micros,
                                         int64_t *last_micros,
-                                        struct churn_error **error);
+                                        churn_error **error);
 
 /**
  * What cleaning did, as a text of several lines; valid until the log is freed; NULL for NULL.
  */
-const char *churn_event_log_report(const struct churn_event_log *log);
+const char *churn_event_log_report(const churn_event_log *log);
 
 /**
  * Number of rows that were handed in, and of those that are in the log. Each output may be NULL.
  */
-churn_status churn_event_log_rows(const struct churn_event_log *log,
+churn_status churn_event_log_rows(const churn_event_log *log,
                                   uint64_t *rows_in,
                                   uint64_t *rows_kept,
-                                  struct churn_error **error);
+                                  churn_error **error);
 
 /**
  * Rows that cleaning dropped for a reason, and their money (currency). `reason` is
  * "missing_customer", "missing_time", "impossible_time", "unknown_kind", "missing_value",
  * "non_finite_value", "negative_value" or "duplicate". Each output may be NULL.
  */
-churn_status churn_event_log_dropped(const struct churn_event_log *log,
+churn_status churn_event_log_dropped(const churn_event_log *log,
                                      const char *reason,
                                      uint64_t *rows,
                                      double *money,
-                                     struct churn_error **error);
+                                     churn_error **error);
 
 /**
  * Frees a log; what was read from it (customers, names) goes with it. NULL is fine.
  */
-void churn_event_log_free(struct churn_event_log *log);
+void churn_event_log_free(churn_event_log *log);
 
 /**
  * Version of the library, e.g. "0.1.0". Static.
@@ -579,185 +576,183 @@ const char *churn_version(void);
 /**
  * Makes an empty set of columns.
  */
-churn_status churn_columns_new(struct churn_columns **columns, struct churn_error **error);
+churn_status churn_columns_new(churn_columns **columns, churn_error **error);
 
 /**
  * Sets ids that are signed integers: column CHURN_COLUMN_CUSTOMER, _ORDER or _ITEM.
  */
-churn_status churn_columns_set_int64(struct churn_columns *columns,
+churn_status churn_columns_set_int64(churn_columns *columns,
                                      int32_t column,
                                      const int64_t *cells,
                                      size_t rows,
-                                     struct churn_error **error);
+                                     churn_error **error);
 
 /**
  * Sets ids that are unsigned integers: column CHURN_COLUMN_CUSTOMER, _ORDER or _ITEM.
  */
-churn_status churn_columns_set_uint64(struct churn_columns *columns,
+churn_status churn_columns_set_uint64(churn_columns *columns,
                                       int32_t column,
                                       const uint64_t *cells,
                                       size_t rows,
-                                      struct churn_error **error);
+                                      churn_error **error);
 
 /**
  * Sets texts, one NUL-terminated UTF-8 text per row: column CHURN_COLUMN_CUSTOMER, _KIND,
  * _CHANNEL, _ORDER or _ITEM. A NULL cell is missing.
  */
-churn_status churn_columns_set_texts(struct churn_columns *columns,
+churn_status churn_columns_set_texts(churn_columns *columns,
                                      int32_t column,
                                      const char *const *cells,
                                      size_t rows,
-                                     struct churn_error **error);
+                                     churn_error **error);
 
 /**
  * Sets texts that lie one after another: row i is bytes offsets[i] to offsets[i + 1] of `bytes`
  * (UTF-8, no NUL), so there are rows + 1 ascending offsets. Columns as for
  * churn_columns_set_texts.
  */
-churn_status churn_columns_set_packed_texts(struct churn_columns *columns,
+churn_status churn_columns_set_packed_texts(churn_columns *columns,
                                             int32_t column,
                                             const char *bytes,
                                             size_t byte_count,
                                             const int64_t *offsets,
                                             size_t rows,
-                                            struct churn_error **error);
+                                            churn_error **error);
 
 /**
  * Sets texts by code: row i is names[codes[i]], each name NUL-terminated UTF-8. Columns as for
  * churn_columns_set_texts.
  */
-churn_status churn_columns_set_coded_texts(struct churn_columns *columns,
+churn_status churn_columns_set_coded_texts(churn_columns *columns,
                                            int32_t column,
                                            const uint32_t *codes,
                                            size_t rows,
                                            const char *const *names,
                                            size_t name_count,
-                                           struct churn_error **error);
+                                           churn_error **error);
 
 /**
  * Sets the times as counts of a unit since 1970-01-01 UTC; `unit` is "D", "s", "ms", "us" or
  * "ns".
  */
-churn_status churn_columns_set_times(struct churn_columns *columns,
+churn_status churn_columns_set_times(churn_columns *columns,
                                      const int64_t *times,
                                      size_t rows,
                                      const char *unit,
-                                     struct churn_error **error);
+                                     churn_error **error);
 
 /**
  * Sets one kind for all rows: one of the codes CHURN_KIND_….
  */
-churn_status churn_columns_set_kind(struct churn_columns *columns,
-                                    uint8_t kind,
-                                    struct churn_error **error);
+churn_status churn_columns_set_kind(churn_columns *columns, uint8_t kind, churn_error **error);
 
 /**
  * Sets the kinds by code, one of CHURN_KIND_… per row. What happens to other codes is the
  * cleaning's "unknown_kind".
  */
-churn_status churn_columns_set_kind_codes(struct churn_columns *columns,
+churn_status churn_columns_set_kind_codes(churn_columns *columns,
                                           const uint8_t *codes,
                                           size_t rows,
-                                          struct churn_error **error);
+                                          churn_error **error);
 
 /**
  * Sets money (currency) and dwell time (seconds). Without values every purchase and refund counts
  * as one unit of money.
  */
-churn_status churn_columns_set_values(struct churn_columns *columns,
+churn_status churn_columns_set_values(churn_columns *columns,
                                       const double *values,
                                       size_t rows,
-                                      struct churn_error **error);
+                                      churn_error **error);
 
 /**
  * Sets which rows of a column hold a value: one byte per row, 0 = missing. NULL takes the flags
  * away again.
  */
-churn_status churn_columns_set_valid(struct churn_columns *columns,
+churn_status churn_columns_set_valid(churn_columns *columns,
                                      int32_t column,
                                      const uint8_t *flags,
                                      size_t rows,
-                                     struct churn_error **error);
+                                     churn_error **error);
 
 /**
  * Frees a set of columns, not the arrays; NULL is fine.
  */
-void churn_columns_free(struct churn_columns *columns);
+void churn_columns_free(churn_columns *columns);
 
 /**
  * Number of customers; 0 for NULL.
  */
-size_t churn_customers_len(const struct churn_customers *customers);
+size_t churn_customers_len(const churn_customers *customers);
 
 /**
  * Type of the ids: CHURN_ID_INT64, CHURN_ID_UINT64 or CHURN_ID_TEXT; 0 where there is no
  * customer.
  */
-int32_t churn_customers_id_type(const struct churn_customers *customers);
+int32_t churn_customers_id_type(const churn_customers *customers);
 
 /**
  * The id of a row as a signed integer. Fails with CHURN_INVALID_PARAMETER where the ids are of
  * another type or there is no such row.
  */
-churn_status churn_customers_int64(const struct churn_customers *customers,
+churn_status churn_customers_int64(const churn_customers *customers,
                                    size_t row,
                                    int64_t *id,
-                                   struct churn_error **error);
+                                   churn_error **error);
 
 /**
  * The id of a row as an unsigned integer. Fails as churn_customers_int64 does.
  */
-churn_status churn_customers_uint64(const struct churn_customers *customers,
+churn_status churn_customers_uint64(const churn_customers *customers,
                                     size_t row,
                                     uint64_t *id,
-                                    struct churn_error **error);
+                                    churn_error **error);
 
 /**
  * The id of a row as text: `length` bytes of UTF-8 without NUL, valid as long as the table. Fails
  * as churn_customers_int64 does.
  */
-churn_status churn_customers_text(const struct churn_customers *customers,
+churn_status churn_customers_text(const churn_customers *customers,
                                   size_t row,
                                   const char **text,
                                   size_t *length,
-                                  struct churn_error **error);
+                                  churn_error **error);
 
 /**
  * Writes the id of a row, of whatever type, as NUL-terminated text into `buffer`, which has room
  * for `capacity` bytes. `length`, if not NULL, receives the bytes of the id without the NUL. Fails
  * with CHURN_INVALID_PARAMETER where the id and its NUL do not fit.
  */
-churn_status churn_customers_format(const struct churn_customers *customers,
+churn_status churn_customers_format(const churn_customers *customers,
                                     size_t row,
                                     char *buffer,
                                     size_t capacity,
                                     size_t *length,
-                                    struct churn_error **error);
+                                    churn_error **error);
 
 /**
  * Finds the row of a signed integer id. Fails with CHURN_UNKNOWN_NAME where no row has it.
  */
-churn_status churn_customers_find_int64(const struct churn_customers *customers,
+churn_status churn_customers_find_int64(const churn_customers *customers,
                                         int64_t id,
                                         size_t *row,
-                                        struct churn_error **error);
+                                        churn_error **error);
 
 /**
  * Finds the row of an unsigned integer id. Fails with CHURN_UNKNOWN_NAME where no row has it.
  */
-churn_status churn_customers_find_uint64(const struct churn_customers *customers,
+churn_status churn_customers_find_uint64(const churn_customers *customers,
                                          uint64_t id,
                                          size_t *row,
-                                         struct churn_error **error);
+                                         churn_error **error);
 
 /**
  * Finds the row of a text id (NUL-terminated UTF-8). Fails with CHURN_UNKNOWN_NAME where no row
  * has it.
  */
-churn_status churn_customers_find_text(const struct churn_customers *customers,
+churn_status churn_customers_find_text(const churn_customers *customers,
                                        const char *id,
                                        size_t *row,
-                                       struct churn_error **error);
+                                       churn_error **error);
 
 /**
  * Name of a status, e.g. "InvalidValue"; "Unknown" for a number that is no status. Static.
@@ -767,150 +762,149 @@ const char *churn_status_name(churn_status status);
 /**
  * The status that the failed call returned; CHURN_OK for NULL.
  */
-churn_status churn_error_code(const struct churn_error *error);
+churn_status churn_error_code(const churn_error *error);
 
 /**
  * The kind by name, e.g. "InvalidValue". Valid until the error is freed; NULL for NULL.
  */
-const char *churn_error_kind(const struct churn_error *error);
+const char *churn_error_kind(const churn_error *error);
 
 /**
  * The whole message, e.g. "events.value[1041]: expected a finite number, got NaN". Valid until
  * the error is freed; NULL for NULL.
  */
-const char *churn_error_message(const struct churn_error *error);
+const char *churn_error_message(const churn_error *error);
 
 /**
  * The column, setting or argument that is wrong, e.g. "events.value". Valid until the error is
  * freed; NULL for NULL.
  */
-const char *churn_error_what(const struct churn_error *error);
+const char *churn_error_what(const churn_error *error);
 
 /**
  * What would have been right. Valid until the error is freed; NULL for NULL.
  */
-const char *churn_error_expected(const struct churn_error *error);
+const char *churn_error_expected(const churn_error *error);
 
 /**
  * What was found instead. Valid until the error is freed; NULL for NULL.
  */
-const char *churn_error_got(const struct churn_error *error);
+const char *churn_error_got(const churn_error *error);
 
 /**
  * The row of the mistake, counted from 0, or -1 where the mistake is in no row.
  */
-int64_t churn_error_row(const struct churn_error *error);
+int64_t churn_error_row(const churn_error *error);
 
 /**
  * The line of a document (settings, playbook, CSV) where the mistake is, counted from 1, or -1
  * where it is in no line.
  */
-int64_t churn_error_line(const struct churn_error *error);
+int64_t churn_error_line(const churn_error *error);
 
 /**
  * Frees an error; NULL is fine.
  */
-void churn_error_free(struct churn_error *error);
+void churn_error_free(churn_error *error);
 
 /**
  * Cleans and orders the events of some columns. `cleaning` is JSON with the fields of the core's
  * Cleaning (NULL = defaults), `progress` may be NULL.
  */
-churn_status churn_event_log_build(const struct churn_columns *columns,
+churn_status churn_event_log_build(const churn_columns *columns,
                                    const char *cleaning,
-                                   const struct churn_progress *progress,
-                                   struct churn_event_log **log,
-                                   struct churn_error **error);
+                                   const churn_progress *progress,
+                                   churn_event_log **log,
+                                   churn_error **error);
 
 /**
  * Number of events; 0 for NULL.
  */
-size_t churn_event_log_len(const struct churn_event_log *log);
+size_t churn_event_log_len(const churn_event_log *log);
 
 /**
  * The customers of the log, valid until the log is freed; NULL for NULL.
  */
-const struct churn_customers *churn_event_log_customers(const struct churn_event_log *log);
+const churn_customers *churn_event_log_customers(const churn_event_log *log);
 
 /**
  * Number of distinct channels; 0 for NULL.
  */
-size_t churn_event_log_channel_count(const struct churn_event_log *log);
+size_t churn_event_log_channel_count(const churn_event_log *log);
 
 /**
  * Name of a channel, in sorted order; valid until the log is freed.
  */
-churn_status churn_event_log_channel(const struct churn_event_log *log,
+churn_status churn_event_log_channel(const churn_event_log *log,
                                      size_t index,
                                      const char **name,
-                                     struct churn_error **error);
+                                     churn_error **error);
 
 /**
  * First and last instant of the log in microseconds since 1970-01-01 UTC. Fails with
  * CHURN_NOT_ENOUGH_DATA for an empty log.
  */
-churn_status churn_event_log_time_range(const struct churn_event_log *log,
+churn_status churn_event_log_time_range(const churn_event_log *log,
                                         int64_t *first_micros,
                                         int64_t *last_micros,
-                                        struct churn_error **error);
+                                        churn_error **error);
 
 /**
  * What cleaning did, as a text of several lines; valid until the log is freed; NULL for NULL.
  */
-const char *churn_event_log_report(const struct churn_event_log *log);
+const char *churn_event_log_report(const churn_event_log *log);
 
 /**
  * Number of rows that were handed in, and of those that are in the log. Each output may be NULL.
  */
-churn_status churn_event_log_rows(const struct churn_event_log *log,
+churn_status churn_event_log_rows(const churn_event_log *log,
                                   uint64_t *rows_in,
                                   uint64_t *rows_kept,
-                                  struct churn_error **error);
+                                  churn_error **error);
 
 /**
  * Rows that cleaning dropped for a reason, and their money (currency). `reason` is
  * "missing_customer", "missing_time", "impossible_time", "unknown_kind", "missing_value",
  * "non_finite_value", "negative_value" or "duplicate". Each output may be NULL.
  */
-churn_status churn_event_log_dropped(const struct churn_event_log *log,
+churn_status churn_event_log_dropped(const churn_event_log *log,
                                      const char *reason,
                                      uint64_t *rows,
                                      double *money,
-                                     struct churn_error **error);
+                                     churn_error **error);
 
 /**
  * Frees a log; what was read from it (customers, names) goes with it. NULL is fine.
  */
-void churn_event_log_free(struct churn_event_log *log);
+void churn_event_log_free(churn_event_log *log);
 
 /**
  * Makes a progress handle.
  */
-churn_status churn_progress_new(struct churn_progress **progress, struct churn_error **error);
+churn_status churn_progress_new(churn_progress **progress, churn_error **error);
 
 /**
  * Reads what was reported last: the running step (static UTF-8 of `step_length` bytes without
  * NUL; length 0 before the first report) and how many of its units are done. Every output may be
  * NULL; the others belong together.
  */
-churn_status churn_progress_read(const struct churn_progress *progress,
+churn_status churn_progress_read(const churn_progress *progress,
                                  const char **step,
                                  size_t *step_length,
                                  uint64_t *done,
                                  uint64_t *total,
-                                 struct churn_error **error);
+                                 churn_error **error);
 
 /**
  * Asks the calls that use this handle to stop; they return CHURN_CANCELLED at their next report.
  * Calls started later with the same handle stop as well.
  */
-churn_status churn_progress_cancel(const struct churn_progress *progress,
-                                   struct churn_error **error);
+churn_status churn_progress_cancel(const churn_progress *progress, churn_error **error);
 
 /**
  * Frees a progress handle, after the calls that use it returned; NULL is fine.
  */
-void churn_progress_free(struct churn_progress *progress);
+void churn_progress_free(churn_progress *progress);
 
 #ifdef __cplusplus
 }  // extern "C"
