@@ -1,8 +1,14 @@
 //! What happens to rows that cannot be used: policies, and the report of what was dropped.
 
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
 use serde::{Deserialize, Serialize};
 
-use super::columns::{EventColumns, IdCells, IdColumn, KindColumn, TextColumn, is_valid};
+use super::columns::{
+    EventColumns, IdCells, IdColumn, KindColumn, TextCells, TextColumn, is_valid,
+};
+use super::ids::MixHasher;
 use super::kinds::{EventKind, KindMap};
 use crate::error::{Error, Result};
 use crate::math::sum::ExactSum;
@@ -307,17 +313,50 @@ impl Count {
 #[derive(Clone, Copy)]
 pub(super) struct CleanRow {
     pub(super) time: i64,
-    pub(super) kind: EventKind,
+    /// Code of an [`EventKind`].
+    pub(super) kind: u8,
     pub(super) value: f64,
     pub(super) read_as_refund: bool,
 }
+
+/// What the value of a kind of event means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum ValueOf {
+    /// The code is not a kind.
+    Unknown,
+    Nothing,
+    Money,
+    Dwell,
+}
+
+/// By code of the kind.
+const VALUE_OF: [ValueOf; 256] = {
+    let mut table = [ValueOf::Unknown; 256];
+    let mut i = 0;
+    while i < EventKind::ALL.len() {
+        table[EventKind::ALL[i] as usize] = match EventKind::ALL[i] {
+            EventKind::Purchase | EventKind::Refund => ValueOf::Money,
+            EventKind::View => ValueOf::Dwell,
+            _ => ValueOf::Nothing,
+        };
+        i += 1;
+    }
+    table
+};
 
 /// Checks single rows of a log against the policies.
 pub(super) struct RowCleaner<'c, 'a> {
     columns: &'c EventColumns<'a>,
     cleaning: &'c Cleaning,
+    earliest: i64,
+    latest: i64,
+    /// Whether any customer, time or value cell can be missing at all.
+    has_missing: bool,
     /// Kind of each dictionary entry where the kinds are coded, so that names are matched once.
     coded_kinds: Vec<Option<EventKind>>,
+    /// Kind of every known name, for plain text.
+    known_kinds: HashMap<&'c str, EventKind, BuildHasherDefault<MixHasher>>,
 }
 
 impl<'c, 'a> RowCleaner<'c, 'a> {
@@ -331,7 +370,7 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
         }
         let coded_kinds = match &columns.kind {
             KindColumn::Names(TextColumn {
-                cells: super::columns::TextCells::Coded { names, .. },
+                cells: TextCells::Coded { names, .. },
                 ..
             }) => names.iter().map(|name| cleaning.kinds.get(name)).collect(),
             _ => Vec::new(),
@@ -339,31 +378,39 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
         Ok(RowCleaner {
             columns,
             cleaning,
+            earliest: cleaning.earliest.micros(),
+            latest: cleaning.latest.micros(),
+            has_missing: matches!(columns.customer.cells, IdCells::Text(_))
+                || columns.customer.valid.is_some()
+                || columns.time.valid.is_some()
+                || columns
+                    .value
+                    .as_ref()
+                    .is_some_and(|column| column.valid.is_some()),
             coded_kinds,
+            known_kinds: cleaning.kinds.names().collect(),
         })
     }
 
-    fn kind(&self, row: usize) -> Option<EventKind> {
+    /// Code of the row's kind, 0 where it is missing or unknown.
+    #[inline(always)]
+    fn kind(&self, row: usize) -> u8 {
+        let code = |kind: Option<EventKind>| kind.map_or(0, EventKind::code);
         match &self.columns.kind {
-            KindColumn::All(kind) => Some(*kind),
-            KindColumn::Codes(codes) => EventKind::from_code(codes[row]),
-            KindColumn::Names(names) if !is_valid(&names.valid, row) => None,
+            KindColumn::All(kind) => kind.code(),
+            KindColumn::Codes(codes) => codes[row],
+            KindColumn::Names(names) if !is_valid(&names.valid, row) => 0,
             KindColumn::Names(TextColumn {
-                cells: super::columns::TextCells::Coded { codes, .. },
+                cells: TextCells::Coded { codes, .. },
                 ..
-            }) => self.coded_kinds.get(codes[row] as usize).copied().flatten(),
-            KindColumn::Names(names) => self.cleaning.kinds.get(names.cells.get(row)?),
+            }) => code(self.coded_kinds.get(codes[row] as usize).copied().flatten()),
+            KindColumn::Names(names) => code(
+                names
+                    .cells
+                    .get(row)
+                    .and_then(|name| self.known_kinds.get(name).copied()),
+            ),
         }
-    }
-
-    fn time(&self, row: usize) -> Option<i64> {
-        let micros = self
-            .columns
-            .time
-            .unit
-            .to_micros(self.columns.time.cells[row])?;
-        let range = self.cleaning.earliest.micros()..self.cleaning.latest.micros();
-        range.contains(&micros).then_some(micros)
     }
 
     /// The value as given: 1 for money in a log without values, `None` where the cell is missing.
@@ -376,25 +423,77 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
 
     /// Money of a row for the report, 0 where it is none.
     pub(super) fn money(&self, row: usize) -> f64 {
-        match self.kind(row) {
+        match EventKind::from_code(self.kind(row)) {
             Some(kind) if kind.is_money() => self.raw_value(row).unwrap_or(0.0),
             _ => 0.0,
         }
     }
 
     /// The row as it enters the log, or why it does not.
+    #[inline(always)]
     pub(super) fn check(&self, row: usize) -> std::result::Result<CleanRow, DropReason> {
+        let kind = self.kind(row);
+        let class = VALUE_OF[usize::from(kind)];
+        let raw = match &self.columns.value {
+            None => f64::from(class == ValueOf::Money),
+            Some(column) => column.cells[row],
+        };
+        let valued = class != ValueOf::Nothing;
+        let time = self
+            .columns
+            .time
+            .unit
+            .to_micros(self.columns.time.cells[row]);
+        // All tests at once and without branches, because kinds and values are unpredictable and
+        // nearly all rows pass; the exact reason is found again for those that do not.
+        let usable = (class != ValueOf::Unknown)
+            & (!valued | (raw.is_finite() & (raw >= 0.0)))
+            & time.is_some_and(|t| (self.earliest <= t) & (t < self.latest))
+            & (!self.has_missing || self.is_complete(row));
+        if usable {
+            return Ok(CleanRow {
+                time: time.unwrap_or_default(),
+                kind,
+                // `abs` turns -0.0 into 0.0, so that equal money has equal bits.
+                value: if valued { raw.abs() } else { 0.0 },
+                read_as_refund: false,
+            });
+        }
+        self.check_slowly(row)
+    }
+
+    /// Whether the customer, time and value cells of a row are there.
+    fn is_complete(&self, row: usize) -> bool {
+        !is_missing(&self.columns.customer, row)
+            && is_valid(&self.columns.time.valid, row)
+            && self
+                .columns
+                .value
+                .as_ref()
+                .is_none_or(|column| is_valid(&column.valid, row))
+    }
+
+    /// The same one test after another.
+    #[cold]
+    fn check_slowly(&self, row: usize) -> std::result::Result<CleanRow, DropReason> {
         if is_missing(&self.columns.customer, row) {
             return Err(DropReason::MissingCustomer);
         }
         if !is_valid(&self.columns.time.valid, row) {
             return Err(DropReason::MissingTime);
         }
-        let time = self.time(row).ok_or(DropReason::ImpossibleTime)?;
-        let kind = self.kind(row).ok_or(DropReason::UnknownKind)?;
+        let time = self
+            .columns
+            .time
+            .unit
+            .to_micros(self.columns.time.cells[row]);
+        let time = time
+            .filter(|t| (self.earliest..self.latest).contains(t))
+            .ok_or(DropReason::ImpossibleTime)?;
+        let kind = EventKind::from_code(self.kind(row)).ok_or(DropReason::UnknownKind)?;
         let mut clean = CleanRow {
             time,
-            kind,
+            kind: kind.code(),
             value: 0.0,
             read_as_refund: false,
         };
@@ -413,10 +512,9 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
             if self.cleaning.negative_value != NegativePolicy::Refund || !kind.is_money() {
                 return Err(DropReason::NegativeValue);
             }
-            clean.kind = EventKind::Refund;
+            clean.kind = EventKind::Refund.code();
             clean.read_as_refund = true;
         }
-        // `abs` also turns -0.0 into 0.0, so that equal money has equal bits.
         clean.value = raw.abs();
         Ok(clean)
     }

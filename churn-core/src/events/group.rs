@@ -1,51 +1,62 @@
 //! From rows in any order to customer-major, time-ordered columns.
-
-use std::cmp::Ordering;
+//!
+//! Three sequential passes: check every row and find its bucket (a range of customer ids),
+//! scatter the rows into their buckets, then group and order each bucket inside the cache and
+//! write its customers to their final place. Buckets are ranges of ids in ascending order, so the
+//! concatenation of their customers is sorted already. Rows that arrive sorted by customer skip
+//! the scatter.
 
 use rayon::prelude::*;
 
-use super::clean::{
-    CleanRow, Cleaning, CleaningReport, Count, DropReason, DuplicatePolicy, RowCleaner,
+use super::bucket::{Copies, Grouped, Out, Record, Scratch, record};
+use super::clean::{Cleaning, CleaningReport, Count, DropReason, DuplicatePolicy, RowCleaner};
+use super::columns::{EventColumns, IdCells};
+use super::ids::{Coded, NONE, code_few_names, code_ids};
+use super::partition::{
+    NO_BUCKET, Ranges, Scattered, bucket_count, chunk_rows, scatter, split_lens,
 };
-use super::columns::EventColumns;
-use super::ids::{Coded, NONE, code_ids, code_names};
-use super::{EventLog, FIRST_LINE, KIND_BITS, NO_CHANNEL};
+use super::{EventLog, NO_CHANNEL};
 use crate::customers::{Customers, IdStore};
 use crate::error::{Error, Result};
-use crate::events::EventKind;
 use crate::math::sum::ExactSum;
 use crate::progress::Progress;
 
-/// Rows that one progress report stands for.
-const BATCH: usize = 1 << 17;
-
-/// The checked columns in the caller's row order.
-struct Rows {
-    times: Vec<i64>,
-    kinds: Vec<u8>,
-    values: Vec<f64>,
-    customers: Vec<u32>,
-    channels: Option<Vec<u32>>,
-    orders: Option<Vec<u32>>,
-    items: Option<Vec<u32>>,
+/// What the ordering of ids needs to know of a row's customer: an integer that sorts like the id.
+enum Keys<'c> {
+    Int(&'c [i64]),
+    Uint(&'c [u64]),
+    /// Ranks of text ids.
+    Rank(Vec<u32>, IdStore),
 }
 
-impl Rows {
-    /// The canonical order of one customer's events: rows that compare equal are copies.
-    fn compare(&self, a: u32, b: u32) -> Ordering {
-        let (a, b) = (a as usize, b as usize);
-        let optional = |column: &Option<Vec<u32>>| match column {
-            None => Ordering::Equal,
-            Some(codes) => codes[a].cmp(&codes[b]),
-        };
-        self.times[a]
-            .cmp(&self.times[b])
-            .then_with(|| self.kinds[a].cmp(&self.kinds[b]))
-            .then_with(|| self.values[a].total_cmp(&self.values[b]))
-            .then_with(|| optional(&self.channels))
-            .then_with(|| optional(&self.orders))
-            .then_with(|| optional(&self.items))
+const SIGN: u64 = 1 << 63;
+
+impl Keys<'_> {
+    #[inline]
+    fn get(&self, row: usize) -> u64 {
+        match self {
+            // Flipping the sign bit makes unsigned order equal signed order.
+            Keys::Int(ids) => ids[row] as u64 ^ SIGN,
+            Keys::Uint(ids) => ids[row],
+            Keys::Rank(ranks, _) => u64::from(ranks[row]),
+        }
     }
+
+    /// The ids of the distinct keys in ascending order.
+    fn into_store(self, keys: Vec<u64>) -> IdStore {
+        match self {
+            Keys::Int(_) => IdStore::Int(keys.into_iter().map(|k| (k ^ SIGN) as i64).collect()),
+            Keys::Uint(_) => IdStore::Uint(keys),
+            Keys::Rank(_, store) => store,
+        }
+    }
+}
+
+/// Codes per row of the columns that are compared only.
+pub(super) struct RowCodes {
+    pub(super) channels: Option<Vec<u8>>,
+    pub(super) orders: Option<Vec<u32>>,
+    pub(super) items: Option<Vec<u32>>,
 }
 
 /// Builds the log; see [`EventLog::from_columns`].
@@ -55,319 +66,362 @@ pub(super) fn build(
     progress: &Progress<'_>,
 ) -> Result<EventLog> {
     columns.check_lengths()?;
-    let n = columns.len();
-    if n >= NONE as usize {
+    let rows = columns.len();
+    if rows >= NONE as usize {
         return Err(Error::invalid_parameter(
             "events",
             format_args!("at most {} rows in one build", NONE - 1),
-            n,
+            rows,
         ));
     }
     let cleaner = RowCleaner::new(columns, cleaning)?;
     let mut report = CleaningReport {
-        rows_in: n as u64,
+        rows_in: rows as u64,
         ..CleaningReport::default()
     };
-    let (mut rows, keep) = check_rows(columns, &cleaner, &mut report, progress)?;
+    let mut buckets = check_rows(&cleaner, rows, &mut report, progress)?;
 
-    let step = progress.step("events.ids", n);
-    let Coded { codes, store } = code_ids(&columns.customer, "events.customer", |r| keep[r])?;
-    rows.customers = codes;
-    step.advance(n)?;
+    let step = progress.step("events.ids", rows);
+    let keep = |row: usize| buckets[row] != NO_BUCKET;
+    let keys = match &columns.customer.cells {
+        IdCells::Int(ids) => Keys::Int(ids),
+        IdCells::Uint(ids) => Keys::Uint(ids),
+        IdCells::Text(_) => {
+            let Coded { codes, store } = code_ids(&columns.customer, "events.customer", keep)?;
+            Keys::Rank(codes, store)
+        }
+    };
+    let mut codes = RowCodes {
+        channels: None,
+        orders: None,
+        items: None,
+    };
     let mut channel_names = Vec::new();
     if let Some(column) = &columns.channel {
-        let (codes, names) = code_names(column, "events.channel", |r| keep[r])?;
-        if names.len() >= usize::from(NO_CHANNEL) {
-            return Err(Error::invalid_parameter(
-                "events.channel",
-                format_args!("at most {} distinct channels", NO_CHANNEL - 1),
-                names.len(),
-            ));
-        }
-        rows.channels = Some(codes);
-        channel_names = names;
+        let (channels, names) = code_few_names(column, "events.channel", NO_CHANNEL, keep)?;
+        (codes.channels, channel_names) = (Some(channels), names);
     }
     if let Some(column) = &columns.order {
-        rows.orders = Some(code_ids(column, "events.order", |r| keep[r])?.codes);
+        codes.orders = Some(code_ids(column, "events.order", keep)?.codes);
     }
     let mut item_ids = None;
     if let Some(column) = &columns.item {
-        let coded = code_ids(column, "events.item", |r| keep[r])?;
-        rows.items = Some(coded.codes);
-        item_ids = Some(coded.store);
+        let coded = code_ids(column, "events.item", keep)?;
+        (codes.items, item_ids) = (Some(coded.codes), Some(Customers::new(coded.store)));
     }
-    order_rows(
-        rows,
-        store,
-        channel_names,
+    step.advance(rows)?;
+
+    let make = |row: usize| match cleaner.check(row) {
+        Ok(clean) => {
+            let channel = codes.channels.as_ref().map_or(NO_CHANNEL, |c| c[row]);
+            record(keys.get(row), row, &clean, channel)
+        }
+        // Only rows that passed the same check before have a bucket.
+        Err(_) => Record::default(),
+    };
+    let pieces = if is_sorted(&buckets, &keys) {
+        Pieces::in_place(&buckets, &keys)
+    } else {
+        let ranges = Ranges::sample(rows, |r| (buckets[r] != NO_BUCKET).then(|| keys.get(r)));
+        assign(&mut buckets, &keys, &ranges);
+        let records = vec![Record::default(); rows];
+        let step = progress.step("events.partition", rows);
+        let advance = |rows: usize| step.advance(rows);
+        Pieces::Scattered(scatter(&buckets, ranges.len(), records, make, advance)?)
+    };
+    let mut log = group_pieces(
+        &pieces, &buckets, make, &codes, cleaning, &cleaner, progress,
+    )?;
+    report.rows_kept = log.kept.len() as u64;
+    report.purchases_kept = log.bought.value();
+    report.refunds_kept = log.refunded.value();
+    match cleaning.duplicates {
+        DuplicatePolicy::Keep => report.duplicates_kept = log.copies.tally(),
+        DuplicatePolicy::Drop => report.set_dropped(DropReason::Duplicate, log.copies.tally()),
+        DuplicatePolicy::Reject => {}
+    }
+    let kept = std::mem::take(&mut log.kept);
+    Ok(EventLog {
+        customers: Customers::new(keys.into_store(log.keys)),
+        offsets: log.offsets,
+        times: kept.times,
+        kinds: kept.kinds,
+        values: kept.values,
+        channels: codes.channels.is_some().then_some(kept.channels),
+        orders: codes.orders.is_some().then_some(kept.orders),
+        items: codes.items.is_some().then_some(kept.items),
         item_ids,
-        &cleaner,
-        cleaning,
+        channel_names: channel_names.into(),
         report,
-        progress,
-    )
+    })
 }
 
-/// Checks every row and copies what the log keeps of it.
+/// Checks every row: 0 for a row that stays, [`NO_BUCKET`] for one that is dropped and counted.
 fn check_rows(
-    columns: &EventColumns<'_>,
     cleaner: &RowCleaner<'_, '_>,
+    rows: usize,
     report: &mut CleaningReport,
     progress: &Progress<'_>,
-) -> Result<(Rows, Vec<bool>)> {
-    let n = columns.len();
-    let mut times = vec![0_i64; n];
-    let mut kinds = vec![0_u8; n];
-    let mut values = vec![0_f64; n];
-    let mut keep = vec![false; n];
-    let step = progress.step("events.clean", n);
-    // Per batch: dropped rows per reason, rows read as refund, and the first rejected row.
-    let batches: Vec<Result<_>> = times
-        .par_chunks_mut(BATCH)
-        .zip(kinds.par_chunks_mut(BATCH))
-        .zip(values.par_chunks_mut(BATCH))
-        .zip(keep.par_chunks_mut(BATCH))
+) -> Result<Vec<u16>> {
+    let chunk = chunk_rows(rows);
+    let mut buckets = vec![0_u16; rows];
+    let step = progress.step("events.clean", rows);
+    let chunks: Vec<Result<_>> = buckets
+        .par_chunks_mut(chunk)
         .enumerate()
-        .map(|(batch, (((times, kinds), values), keep))| {
+        .map(|(i, buckets)| {
             let mut dropped = [Count::default(); 8];
             let mut as_refund = Count::default();
-            for i in 0..times.len() {
-                let row = batch * BATCH + i;
+            for (j, bucket) in buckets.iter_mut().enumerate() {
+                let row = i * chunk + j;
                 match cleaner.check(row) {
-                    Ok(CleanRow {
-                        time,
-                        kind,
-                        value,
-                        read_as_refund,
-                    }) => {
-                        (times[i], kinds[i], values[i], keep[i]) = (time, kind.code(), value, true);
-                        if read_as_refund {
-                            as_refund.add(value);
-                        }
-                    }
+                    Ok(clean) if clean.read_as_refund => as_refund.add(clean.value),
+                    Ok(_) => {}
                     Err(reason) => {
                         if let Some(error) = cleaner.rejection(row, reason) {
                             return Err(error);
                         }
                         dropped[reason as usize].add(cleaner.money(row));
+                        *bucket = NO_BUCKET;
                     }
                 }
             }
-            step.advance(times.len())?;
+            step.advance(buckets.len())?;
             Ok((dropped, as_refund))
         })
         .collect();
     let mut dropped = [Count::default(); 8];
     let mut as_refund = Count::default();
     // In row order, so that the error named is the first one whatever the threads did.
-    for batch in batches {
-        let (batch_dropped, batch_refund) = batch?;
-        for (all, one) in dropped.iter_mut().zip(batch_dropped) {
+    for chunk in chunks {
+        let (chunk_dropped, chunk_refund) = chunk?;
+        for (all, one) in dropped.iter_mut().zip(chunk_dropped) {
             all.merge(one);
         }
-        as_refund.merge(batch_refund);
+        as_refund.merge(chunk_refund);
     }
     for reason in DropReason::ALL {
         report.set_dropped(reason, dropped[reason as usize].tally());
     }
     report.read_as_refund = as_refund.tally();
-    let rows = Rows {
-        times,
-        kinds,
-        values,
-        customers: Vec::new(),
-        channels: None,
-        orders: None,
-        items: None,
-    };
-    Ok((rows, keep))
+    Ok(buckets)
 }
 
-/// Sorts the kept rows by customer, then into canonical order, and gathers the columns.
-#[allow(clippy::too_many_arguments)]
-fn order_rows(
-    rows: Rows,
-    store: IdStore,
-    channel_names: Vec<String>,
-    item_ids: Option<IdStore>,
-    cleaner: &RowCleaner<'_, '_>,
+/// Whether the kept rows come sorted by customer.
+fn is_sorted(buckets: &[u16], keys: &Keys<'_>) -> bool {
+    let mut last = 0;
+    for (row, &bucket) in buckets.iter().enumerate() {
+        if bucket != NO_BUCKET {
+            let key = keys.get(row);
+            if key < last {
+                return false;
+            }
+            last = key;
+        }
+    }
+    true
+}
+
+fn assign(buckets: &mut [u16], keys: &Keys<'_>, ranges: &Ranges) {
+    let chunk = chunk_rows(buckets.len());
+    buckets
+        .par_chunks_mut(chunk)
+        .enumerate()
+        .for_each(|(i, buckets)| {
+            for (j, bucket) in buckets.iter_mut().enumerate() {
+                if *bucket != NO_BUCKET {
+                    *bucket = ranges.of(keys.get(i * chunk + j));
+                }
+            }
+        });
+}
+
+/// Where the records of each piece of consecutive customers are.
+enum Pieces {
+    Scattered(Scattered<Record>),
+    /// Ranges of rows that no customer straddles, and how many of them are kept.
+    InPlace(Vec<(std::ops::Range<usize>, usize)>),
+}
+
+impl Pieces {
+    fn in_place(buckets: &[u16], keys: &Keys<'_>) -> Self {
+        let target = buckets.len() / bucket_count(buckets.len()) + 1;
+        let mut pieces = Vec::new();
+        let (mut start, mut kept, mut last) = (0, 0, None);
+        for (row, &bucket) in buckets.iter().enumerate() {
+            if bucket == NO_BUCKET {
+                continue;
+            }
+            let key = keys.get(row);
+            if row - start >= target && last != Some(key) {
+                pieces.push((start..row, kept));
+                (start, kept) = (row, 0);
+            }
+            kept += 1;
+            last = Some(key);
+        }
+        pieces.push((start..buckets.len(), kept));
+        Pieces::InPlace(pieces)
+    }
+
+    fn lens(&self) -> Vec<usize> {
+        match self {
+            Pieces::Scattered(s) => s.offsets.windows(2).map(|pair| pair[1] - pair[0]).collect(),
+            Pieces::InPlace(pieces) => pieces.iter().map(|(_, kept)| *kept).collect(),
+        }
+    }
+}
+
+/// The columns of the log.
+#[derive(Default)]
+struct Kept {
+    times: Vec<i64>,
+    kinds: Vec<u8>,
+    values: Vec<f64>,
+    channels: Vec<u8>,
+    orders: Vec<u32>,
+    items: Vec<u32>,
+}
+
+impl Kept {
+    fn len(&self) -> usize {
+        self.times.len()
+    }
+}
+
+/// Everything the pieces gave together.
+struct Assembled {
+    kept: Kept,
+    keys: Vec<u64>,
+    offsets: Vec<u64>,
+    copies: Count,
+    bought: ExactSum,
+    refunded: ExactSum,
+}
+
+fn group_pieces(
+    pieces: &Pieces,
+    buckets: &[u16],
+    make: impl Fn(usize) -> Record + Sync,
+    codes: &RowCodes,
     cleaning: &Cleaning,
-    mut report: CleaningReport,
+    cleaner: &RowCleaner<'_, '_>,
     progress: &Progress<'_>,
-) -> Result<EventLog> {
-    let customers = store.len();
-    let mut offsets = vec![0_u64; customers + 1];
-    for &code in rows.customers.iter().filter(|code| **code != NONE) {
-        offsets[code as usize + 1] += 1;
-    }
-    for i in 0..customers {
-        offsets[i + 1] += offsets[i];
-    }
-    let mut next = offsets.clone();
-    let mut sorted = vec![0_u32; offsets[customers] as usize];
-    for (row, &code) in rows.customers.iter().enumerate() {
-        if code != NONE {
-            let place = &mut next[code as usize];
-            sorted[*place as usize] = row as u32;
-            *place += 1;
-        }
-    }
-    drop(next);
-
-    let step = progress.step("events.order", sorted.len());
-    let mut parts = split_by_customer(&mut sorted, &offsets);
-    parts.par_iter_mut().try_for_each(|part| {
-        if !part.is_sorted_by(|a, b| rows.compare(*a, *b) != Ordering::Greater) {
-            if part.len() > BATCH {
-                part.par_sort_unstable_by(|a, b| rows.compare(*a, *b));
-            } else {
-                part.sort_unstable_by(|a, b| rows.compare(*a, *b));
-            }
-        }
-        step.advance(part.len())
-    })?;
-
-    let copies: Vec<(Count, Option<u32>)> = parts
-        .par_iter()
-        .map(|part| {
-            let mut count = Count::default();
-            let mut first = None;
-            for pair in part.windows(2) {
-                if rows.compare(pair[0], pair[1]) == Ordering::Equal {
-                    count.add(cleaner.money(pair[1] as usize));
-                    let copy = pair[0].max(pair[1]);
-                    first = Some(first.map_or(copy, |row: u32| row.min(copy)));
-                }
-            }
-            (count, first)
-        })
-        .collect();
-    drop(parts);
-    let mut duplicates = Count::default();
-    copies
-        .iter()
-        .for_each(|(count, _)| duplicates.merge(*count));
-    match cleaning.duplicates {
-        DuplicatePolicy::Keep => report.duplicates_kept = duplicates.tally(),
-        DuplicatePolicy::Reject => {
-            if let Some(row) = copies.iter().filter_map(|(_, row)| *row).min()
-                && let Some(error) = cleaner.rejection(row as usize, DropReason::Duplicate)
-            {
-                return Err(error);
-            }
-        }
-        DuplicatePolicy::Drop if duplicates.tally().rows > 0 => {
-            report.set_dropped(DropReason::Duplicate, duplicates.tally());
-            let mut unique = Vec::with_capacity(sorted.len());
-            let mut new_offsets = vec![0_u64; customers + 1];
-            for i in 0..customers {
-                let part = &sorted[offsets[i] as usize..offsets[i + 1] as usize];
-                for (j, &row) in part.iter().enumerate() {
-                    if j == 0 || rows.compare(part[j - 1], row) != Ordering::Equal {
-                        unique.push(row);
-                    }
-                }
-                new_offsets[i + 1] = unique.len() as u64;
-            }
-            sorted = unique;
-            offsets = new_offsets;
-        }
-        DuplicatePolicy::Drop => {}
-    }
-
-    report.rows_kept = sorted.len() as u64;
-    let gather = |column: &Vec<u32>| -> Vec<u32> {
-        sorted.par_iter().map(|r| column[*r as usize]).collect()
+) -> Result<Assembled> {
+    let lens = pieces.lens();
+    let total: usize = lens.iter().sum();
+    let optional = |present: bool| if present { total } else { 0 };
+    let mut kept = Kept {
+        times: vec![0; total],
+        kinds: vec![0; total],
+        values: vec![0.0; total],
+        channels: vec![0; optional(codes.channels.is_some())],
+        orders: vec![0; optional(codes.orders.is_some())],
+        items: vec![0; optional(codes.items.is_some())],
     };
-    let times: Vec<i64> = sorted.par_iter().map(|r| rows.times[*r as usize]).collect();
-    let values: Vec<f64> = sorted
-        .par_iter()
-        .map(|r| rows.values[*r as usize])
-        .collect();
-    let mut kinds: Vec<u8> = sorted.par_iter().map(|r| rows.kinds[*r as usize]).collect();
-    let orders = rows.orders.as_ref().map(gather);
-    let items = rows.items.as_ref().map(gather);
-    let channels = rows.channels.as_ref().map(|codes| {
-        sorted
-            .par_iter()
-            .map(|r| match codes[*r as usize] {
-                NONE => NO_CHANNEL,
-                code => code as u8,
-            })
-            .collect()
-    });
-    drop(sorted);
-    drop(rows);
+    let step = progress.step("events.order", total);
+    let drop_copies = cleaning.duplicates == DuplicatePolicy::Drop;
+    let grouped: Vec<Grouped> = {
+        // An absent column gives empty pieces.
+        let optional = |present: bool| lens.iter().map(move |len| if present { *len } else { 0 });
+        let outs: Vec<Out<'_>> = split_lens(&mut kept.times, lens.iter().copied())
+            .into_iter()
+            .zip(split_lens(&mut kept.kinds, lens.iter().copied()))
+            .zip(split_lens(&mut kept.values, lens.iter().copied()))
+            .zip(split_lens(
+                &mut kept.channels,
+                optional(codes.channels.is_some()),
+            ))
+            .zip(split_lens(
+                &mut kept.orders,
+                optional(codes.orders.is_some()),
+            ))
+            .zip(split_lens(&mut kept.items, optional(codes.items.is_some())))
+            .map(
+                |(((((times, kinds), values), channels), orders), items)| Out {
+                    times,
+                    kinds,
+                    values,
+                    channels,
+                    orders,
+                    items,
+                },
+            )
+            .collect();
+        outs.into_par_iter()
+            .enumerate()
+            .map_init(
+                || (Scratch::default(), Vec::new()),
+                |(scratch, rows), (i, out)| {
+                    let records = match pieces {
+                        Pieces::Scattered(s) => &s.records[s.offsets[i]..s.offsets[i + 1]],
+                        Pieces::InPlace(pieces) => {
+                            rows.clear();
+                            let kept = pieces[i].0.clone().filter(|r| buckets[*r] != NO_BUCKET);
+                            rows.extend(kept.map(&make));
+                            rows.as_slice()
+                        }
+                    };
+                    let grouped = scratch.group(records, codes, drop_copies, out);
+                    step.advance(records.len())?;
+                    Ok(grouped)
+                },
+            )
+            .collect::<Result<_>>()?
+    };
 
-    mark_first_lines(&mut kinds, &times, orders.as_deref(), &offsets);
-    let (mut bought, mut refunded) = (ExactSum::default(), ExactSum::default());
-    for (kind, value) in kinds.iter().zip(&values) {
-        match EventKind::from_code(kind & KIND_BITS) {
-            Some(EventKind::Purchase) => bought.add(*value),
-            Some(EventKind::Refund) => refunded.add(*value),
-            _ => {}
+    let mut copies = Copies::default();
+    let mut all = Assembled {
+        kept,
+        keys: Vec::with_capacity(grouped.iter().map(|piece| piece.keys.len()).sum()),
+        offsets: vec![0],
+        copies: Count::default(),
+        bought: ExactSum::default(),
+        refunded: ExactSum::default(),
+    };
+    let mut end = 0;
+    for piece in &grouped {
+        copies.merge(&piece.copies);
+        all.bought.merge(piece.bought);
+        all.refunded.merge(piece.refunded);
+        all.keys.extend_from_slice(&piece.keys);
+        for count in &piece.counts {
+            end += u64::from(*count);
+            all.offsets.push(end);
         }
     }
-    report.purchases_kept = bought.value();
-    report.refunds_kept = refunded.value();
-    Ok(EventLog {
-        customers: Customers::new(store),
-        offsets,
-        times,
-        kinds,
-        values,
-        channels,
-        orders,
-        items,
-        item_ids: item_ids.map(Customers::new),
-        channel_names: channel_names.into(),
-        report,
-    })
-}
-
-/// One mutable slice per customer.
-fn split_by_customer<'a, T>(mut rest: &'a mut [T], offsets: &[u64]) -> Vec<&'a mut [T]> {
-    let mut parts = Vec::with_capacity(offsets.len() - 1);
-    for pair in offsets.windows(2) {
-        let (part, tail) = rest.split_at_mut((pair[1] - pair[0]) as usize);
-        parts.push(part);
-        rest = tail;
+    all.copies = copies.count;
+    if cleaning.duplicates == DuplicatePolicy::Reject
+        && let Some(row) = copies.first
+        && let Some(error) = cleaner.rejection(row as usize, DropReason::Duplicate)
+    {
+        return Err(error);
     }
-    parts
+    if (end as usize) < total {
+        let sizes: Vec<usize> = grouped
+            .iter()
+            .map(|piece| piece.counts.iter().map(|count| *count as usize).sum())
+            .collect();
+        close_gaps(&mut all.kept.times, &lens, &sizes);
+        close_gaps(&mut all.kept.kinds, &lens, &sizes);
+        close_gaps(&mut all.kept.values, &lens, &sizes);
+        close_gaps(&mut all.kept.channels, &lens, &sizes);
+        close_gaps(&mut all.kept.orders, &lens, &sizes);
+        close_gaps(&mut all.kept.items, &lens, &sizes);
+    }
+    Ok(all)
 }
 
-/// Sets [`FIRST_LINE`] on the purchase that opens each order, so that counting orders needs no
-/// order ids. Whether a line is the first depends on earlier lines only, so the mark is safe to
-/// read at any `as_of`.
-fn mark_first_lines(kinds: &mut [u8], times: &[i64], orders: Option<&[u32]>, offsets: &[u64]) {
-    let mut parts = split_by_customer(kinds, offsets);
-    parts.par_iter_mut().enumerate().for_each_init(
-        Vec::new,
-        |lines: &mut Vec<(u32, u32)>, (customer, kinds)| {
-            let start = offsets[customer] as usize;
-            lines.clear();
-            let mut last_loose = None;
-            for i in 0..kinds.len() {
-                if kinds[i] != EventKind::Purchase.code() {
-                    continue;
-                }
-                match orders.map_or(NONE, |orders| orders[start + i]) {
-                    // Lines without order id at one instant are one order.
-                    NONE => {
-                        if last_loose != Some(times[start + i]) {
-                            kinds[i] |= FIRST_LINE;
-                        }
-                        last_loose = Some(times[start + i]);
-                    }
-                    order => lines.push((order, i as u32)),
-                }
-            }
-            lines.sort_unstable();
-            for (j, (order, i)) in lines.iter().enumerate() {
-                if j == 0 || lines[j - 1].0 != *order {
-                    kinds[*i as usize] |= FIRST_LINE;
-                }
-            }
-        },
-    );
+/// Moves the used front of each piece together, where dropped copies left room behind it.
+fn close_gaps<T: Copy>(column: &mut Vec<T>, lens: &[usize], sizes: &[usize]) {
+    if column.is_empty() {
+        return;
+    }
+    let (mut from, mut to) = (0, 0);
+    for (len, size) in lens.iter().zip(sizes) {
+        column.copy_within(from..from + size, to);
+        from += len;
+        to += size;
+    }
+    column.truncate(to);
 }

@@ -1,10 +1,15 @@
 //! Ids to dense codes: code *i* is the *i*-th id in ascending order, whatever order they came in.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use rayon::prelude::*;
 
 use super::clean::is_missing;
-use super::columns::{IdCells, IdColumn, TextColumn, is_valid};
+use super::columns::{IdCells, IdColumn, TextCells, TextColumn, is_valid};
+use super::partition::{NO_BUCKET, bucket_count, chunk_rows, scatter};
 use crate::customers::{IdStore, text_store};
 use crate::error::{Error, Result};
 
@@ -21,7 +26,7 @@ pub(super) struct Coded {
 pub(super) fn code_ids(
     column: &IdColumn<'_>,
     what: &str,
-    keep: impl Fn(usize) -> bool,
+    keep: impl Fn(usize) -> bool + Sync,
 ) -> Result<Coded> {
     let used = |row: usize| keep(row) && !is_missing(column, row);
     match &column.cells {
@@ -35,6 +40,13 @@ pub(super) fn code_ids(
             let store = IdStore::Uint(ids);
             Ok(Coded { codes, store })
         }
+        IdCells::Text(TextCells::Coded { codes, names }) => {
+            let (codes, ids) = code_dictionary(codes, names, |row| {
+                keep(row) && is_valid(&column.valid, row)
+            });
+            let store = text_store(&ids);
+            Ok(Coded { codes, store })
+        }
         IdCells::Text(cells) => {
             let (codes, ids) = code(cells.len(), what, |row| {
                 if used(row) { cells.get(row) } else { None }
@@ -45,62 +57,235 @@ pub(super) fn code_ids(
     }
 }
 
-/// Codes a column of names (channels) over the kept rows; empty names count as none.
-pub(super) fn code_names(
+/// Codes a column of few names (channels) over the kept rows in one byte each; empty names and
+/// rows without name get `none`, which also bounds the number of names.
+pub(super) fn code_few_names(
     column: &TextColumn<'_>,
     what: &str,
-    keep: impl Fn(usize) -> bool,
-) -> Result<(Vec<u32>, Vec<String>)> {
-    let (codes, names) = code(column.cells.len(), what, |row| {
+    none: u8,
+    keep: impl Fn(usize) -> bool + Sync,
+) -> Result<(Vec<u8>, Vec<String>)> {
+    let name = |row: usize| -> Option<&str> {
         if !keep(row) || !is_valid(&column.valid, row) {
             return None;
         }
         column.cells.get(row).filter(|name| !name.is_empty())
-    })?;
+    };
+    if let TextCells::Coded { codes, names } = &column.cells {
+        let keep = |row| keep(row) && is_valid(&column.valid, row);
+        let (ranks, names) = rank_used(codes, names, keep);
+        check_few(names.len(), what, none)?;
+        let code = |row: usize| match ranks.get(codes[row] as usize) {
+            Some(rank) if *rank != NONE && keep(row) => *rank as u8,
+            _ => none,
+        };
+        let codes = (0..codes.len())
+            .into_par_iter()
+            .with_min_len(1 << 14)
+            .map(code)
+            .collect();
+        return Ok((codes, names));
+    }
+    let rows = column.cells.len();
+    let chunk = chunk_rows(rows);
+    let distinct: Vec<NameSet<'_>> = (0..rows.div_ceil(chunk))
+        .into_par_iter()
+        .map(|i| {
+            let mut seen = NameSet::default();
+            for row in i * chunk..((i + 1) * chunk).min(rows) {
+                if let Some(name) = name(row)
+                    && !seen.contains(name)
+                {
+                    seen.insert(name);
+                }
+            }
+            seen
+        })
+        .collect();
+    let mut names: Vec<&str> = distinct.into_iter().flatten().collect();
+    names.sort_unstable();
+    names.dedup();
+    check_few(names.len(), what, none)?;
+    let ranks: HashMap<&str, u8, BuildHasherDefault<MixHasher>> = names
+        .iter()
+        .enumerate()
+        .map(|(rank, name)| (*name, rank as u8))
+        .collect();
+    let mut codes = vec![0_u8; rows];
+    codes
+        .par_chunks_mut(chunk)
+        .enumerate()
+        .for_each(|(i, codes)| {
+            for (j, code) in codes.iter_mut().enumerate() {
+                *code = name(i * chunk + j).map_or(none, |name| ranks[name]);
+            }
+        });
     Ok((codes, names.into_iter().map(str::to_owned).collect()))
 }
 
-/// Codes by first sight in a hash table, then renames the codes to ranks.
-fn code<K: Copy + Ord + Hash>(
+fn check_few(names: usize, what: &str, limit: u8) -> Result<()> {
+    if names > usize::from(limit) {
+        let expected = format_args!("at most {limit} distinct names");
+        return Err(Error::invalid_parameter(what, expected, names));
+    }
+    Ok(())
+}
+
+type NameSet<'a> = HashSet<&'a str, BuildHasherDefault<MixHasher>>;
+
+/// Codes by partition: rows are scattered by the hash of their id, each partition numbers its own
+/// distinct ids in a table that stays in cache, the distinct ids are sorted, and every row gets
+/// the rank of its id.
+fn code<K: Copy + Ord + Hash + Send + Sync>(
     rows: usize,
     what: &str,
-    id: impl Fn(usize) -> Option<K>,
+    id: impl Fn(usize) -> Option<K> + Sync,
 ) -> Result<(Vec<u32>, Vec<K>)> {
-    let mut first_seen: HashMap<K, u32, BuildHasherDefault<MixHasher>> = HashMap::default();
-    let mut codes = Vec::with_capacity(rows);
-    for row in 0..rows {
-        let code = match id(row) {
-            None => NONE,
-            Some(id) => {
-                let next = first_seen.len();
-                if next >= NONE as usize {
-                    return Err(Error::invalid_parameter(
-                        what,
-                        format_args!("at most {} distinct ids", NONE - 1),
-                        "more",
-                    ));
+    let partitions = bucket_count(rows);
+    let chunk = chunk_rows(rows);
+    let mut buckets = vec![NO_BUCKET; rows];
+    buckets
+        .par_chunks_mut(chunk)
+        .enumerate()
+        .for_each(|(i, buckets)| {
+            for (j, bucket) in buckets.iter_mut().enumerate() {
+                if let Some(id) = id(i * chunk + j) {
+                    // The high half of the hash picks the partition, the low half the slot inside.
+                    *bucket = (((hash(&id) >> 32) * partitions as u64) >> 32) as u16;
                 }
-                *first_seen.entry(id).or_insert(next as u32)
             }
-        };
-        codes.push(code);
+        });
+    let row_of = |row: usize| row as u32;
+    let scattered = scatter(&buckets, partitions, vec![0_u32; rows], row_of, |_| Ok(()))?;
+    drop(buckets);
+    let parts: Vec<&[u32]> = scattered
+        .offsets
+        .windows(2)
+        .map(|pair| &scattered.records[pair[0]..pair[1]])
+        .collect();
+
+    // Per partition: its distinct ids, and the local code of each of its rows.
+    let (mut distinct, local): (Vec<Distinct<K>>, Vec<Vec<u32>>) = parts
+        .par_iter()
+        .enumerate()
+        .map(|(partition, part)| {
+            let mut table: HashMap<K, u32, BuildHasherDefault<MixHasher>> = HashMap::default();
+            let mut distinct = Vec::new();
+            let local = part
+                .iter()
+                .filter_map(|row| id(*row as usize))
+                .map(|id| {
+                    *table.entry(id).or_insert_with(|| {
+                        distinct.push((id, partition as u32, distinct.len() as u32));
+                        distinct.len() as u32 - 1
+                    })
+                })
+                .collect();
+            (distinct, local)
+        })
+        .unzip();
+    let mut ranks: Vec<Vec<u32>> = distinct.iter().map(|ids| vec![0; ids.len()]).collect();
+    let mut sorted: Vec<(K, u32, u32)> = distinct.drain(..).flatten().collect();
+    if sorted.len() >= NONE as usize {
+        return Err(Error::invalid_parameter(
+            what,
+            format_args!("at most {} distinct ids", NONE - 1),
+            sorted.len(),
+        ));
     }
-    let mut sorted: Vec<(K, u32)> = first_seen.into_iter().collect();
-    sorted.sort_unstable();
-    let mut rank = vec![0_u32; sorted.len()];
-    for (position, (_, code)) in sorted.iter().enumerate() {
-        rank[*code as usize] = position as u32;
+    sorted.par_sort_unstable();
+    for (rank, (_, partition, code)) in sorted.iter().enumerate() {
+        ranks[*partition as usize][*code as usize] = rank as u32;
     }
-    for code in codes.iter_mut().filter(|code| **code != NONE) {
-        *code = rank[*code as usize];
-    }
-    Ok((codes, sorted.into_iter().map(|(id, _)| id).collect()))
+    let codes: Vec<AtomicU32> = (0..rows)
+        .into_par_iter()
+        .map(|_| AtomicU32::new(NONE))
+        .collect();
+    parts
+        .par_iter()
+        .zip(&local)
+        .zip(&ranks)
+        .for_each(|((part, local), ranks)| {
+            for (row, code) in part.iter().zip(local) {
+                codes[*row as usize].store(ranks[*code as usize], Ordering::Relaxed);
+            }
+        });
+    let codes = codes.into_iter().map(AtomicU32::into_inner).collect();
+    Ok((codes, sorted.into_iter().map(|(id, _, _)| id).collect()))
+}
+
+/// Distinct ids of one partition, each with its partition and its code there.
+type Distinct<K> = Vec<(K, u32, u32)>;
+
+fn hash<K: Hash>(id: &K) -> u64 {
+    let mut hasher = MixHasher::default();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Codes a dictionary column of ids.
+fn code_dictionary(
+    codes: &[u32],
+    names: &[Cow<'_, str>],
+    keep: impl Fn(usize) -> bool + Sync,
+) -> (Vec<u32>, Vec<String>) {
+    let (ranks, sorted) = rank_used(codes, names, &keep);
+    let code = |row: usize| match ranks.get(codes[row] as usize) {
+        Some(rank) if keep(row) => *rank,
+        _ => NONE,
+    };
+    let codes = (0..codes.len())
+        .into_par_iter()
+        .with_min_len(1 << 14)
+        .map(code)
+        .collect();
+    (codes, sorted)
+}
+
+/// The distinct names of a dictionary that kept rows use, sorted, and the rank of each dictionary
+/// entry among them ([`NONE`] where it is empty or unused): each name is compared once, not per
+/// row.
+fn rank_used(
+    codes: &[u32],
+    names: &[Cow<'_, str>],
+    keep: impl Fn(usize) -> bool + Sync,
+) -> (Vec<u32>, Vec<String>) {
+    let used: Vec<AtomicBool> = names.iter().map(|_| AtomicBool::new(false)).collect();
+    (0..codes.len())
+        .into_par_iter()
+        .with_min_len(1 << 14)
+        .for_each(|row| {
+            // Reading first keeps the cache line shared once every name has been seen.
+            if let Some(used) = used.get(codes[row] as usize)
+                && keep(row)
+                && !used.load(Ordering::Relaxed)
+            {
+                used.store(true, Ordering::Relaxed);
+            }
+        });
+    let mut sorted: Vec<&str> = names
+        .iter()
+        .zip(&used)
+        .filter(|(name, used)| used.load(Ordering::Relaxed) && !name.is_empty())
+        .map(|(name, _)| name.as_ref())
+        .collect();
+    sorted.par_sort_unstable();
+    sorted.dedup();
+    let ranks = names
+        .par_iter()
+        .map(|name| {
+            sorted
+                .binary_search(&name.as_ref())
+                .map_or(NONE, |rank| rank as u32)
+        })
+        .collect();
+    (ranks, sorted.into_iter().map(str::to_owned).collect())
 }
 
 /// Multiply-and-fold hash of 8 bytes at a time: ids need speed, not resistance, since results do
 /// not depend on the hash.
 #[derive(Default)]
-struct MixHasher(u64);
+pub(super) struct MixHasher(u64);
 
 impl MixHasher {
     #[inline]

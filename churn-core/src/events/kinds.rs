@@ -143,6 +143,12 @@ impl KindMap {
         self
     }
 
+    /// Every known name with its meaning; own names come last, so that they win in a map.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, EventKind)> {
+        let canonical = EventKind::ALL.into_iter().map(|kind| (kind.name(), kind));
+        canonical.chain(self.own.iter().map(|(name, kind)| (name.as_str(), *kind)))
+    }
+
     /// The kind that a name means, or `None` where it is not known.
     pub fn get(&self, name: &str) -> Option<EventKind> {
         self.own

@@ -7,12 +7,14 @@
 //!
 //! A line belongs in this room if it names a column of the log or cuts time.
 
+mod bucket;
 mod clean;
 mod columns;
 mod group;
 mod history;
 mod ids;
 mod kinds;
+mod partition;
 
 pub use clean::{
     Cleaning, CleaningReport, DropReason, DuplicatePolicy, NegativePolicy, Policy, Tally,

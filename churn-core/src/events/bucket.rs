@@ -1,0 +1,309 @@
+//! One bucket of the build, inside the cache: its rows grouped by customer and put in order.
+
+use rayon::prelude::*;
+
+use super::clean::{CleanRow, Count};
+use super::group::RowCodes;
+use super::ids::NONE;
+use super::{EventKind, FIRST_LINE};
+use crate::math::sum::ExactSum;
+
+/// A checked row on its way: key, time, bits of the value, then row | kind << 32 | channel << 40.
+///
+/// An array of integers, because the allocator hands those out zeroed without touching them.
+pub(super) type Record = [u64; 4];
+
+pub(super) fn record(key: u64, row: usize, clean: &CleanRow, channel: u8) -> Record {
+    [
+        key,
+        clean.time as u64,
+        clean.value.to_bits(),
+        row as u64 | u64::from(clean.kind) << 32 | u64::from(channel) << 40,
+    ]
+}
+
+#[inline]
+fn row(record: &Record) -> usize {
+    record[3] as u32 as usize
+}
+
+#[inline]
+fn kind(record: &Record) -> u8 {
+    (record[3] >> 32) as u8
+}
+
+#[inline]
+fn channel(record: &Record) -> u8 {
+    (record[3] >> 40) as u8
+}
+
+/// Copies of other rows.
+#[derive(Default)]
+pub(super) struct Copies {
+    pub(super) count: Count,
+    /// Smallest row number of a copy.
+    pub(super) first: Option<u32>,
+}
+
+impl Copies {
+    pub(super) fn merge(&mut self, other: &Copies) {
+        self.count.merge(other.count);
+        self.first = match (self.first, other.first) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+
+    /// Notes that two rows are equal.
+    fn add(&mut self, a: &Record, b: &Record) {
+        let money = kind(b) <= EventKind::Refund.code();
+        self.count
+            .add(if money { f64::from_bits(b[2]) } else { 0.0 });
+        let copy = row(a).max(row(b)) as u32;
+        self.first = Some(self.first.map_or(copy, |first| first.min(copy)));
+    }
+}
+
+/// The place of a bucket's rows in the columns of the log; columns that the log lacks are empty.
+pub(super) struct Out<'a> {
+    pub(super) times: &'a mut [i64],
+    pub(super) kinds: &'a mut [u8],
+    pub(super) values: &'a mut [f64],
+    pub(super) channels: &'a mut [u8],
+    pub(super) orders: &'a mut [u32],
+    pub(super) items: &'a mut [u32],
+}
+
+/// What came out of a bucket beside its rows.
+pub(super) struct Grouped {
+    /// Customers, ascending.
+    pub(super) keys: Vec<u64>,
+    /// Rows of each customer.
+    pub(super) counts: Vec<u32>,
+    pub(super) copies: Copies,
+    pub(super) bought: ExactSum,
+    pub(super) refunded: ExactSum,
+}
+
+/// Working memory of one thread, kept from bucket to bucket.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Open addressing: index into `keys` plus one, 0 = free.
+    table: Vec<u32>,
+    /// Distinct keys by first sight, with their number of rows.
+    keys: Vec<(u64, u32)>,
+    /// Index into `keys` of each record.
+    local: Vec<u32>,
+    /// Indexes into `keys`, ascending by key.
+    sorted: Vec<(u64, u32)>,
+    /// Next free place of each index into `keys`.
+    next: Vec<u32>,
+    /// Time and record number, customer after customer.
+    order: Vec<(i64, u32)>,
+    /// Order code and position of the purchase lines of one customer.
+    lines: Vec<(u32, u32)>,
+}
+
+/// Above so many rows one customer is worth both cores.
+const PARALLEL_SORT: usize = 1 << 17;
+
+impl Scratch {
+    /// Groups and orders the records of a bucket into `out`.
+    pub(super) fn group(
+        &mut self,
+        records: &[Record],
+        codes: &RowCodes,
+        drop_copies: bool,
+        mut out: Out<'_>,
+    ) -> Grouped {
+        self.number_keys(records);
+        self.place_records(records);
+        let mut grouped = Grouped {
+            keys: self.sorted.iter().map(|(key, _)| *key).collect(),
+            counts: Vec::with_capacity(self.sorted.len()),
+            copies: Copies::default(),
+            bought: ExactSum::default(),
+            refunded: ExactSum::default(),
+        };
+        let mut order = std::mem::take(&mut self.order);
+        let mut rest = order.as_mut_slice();
+        let mut written = 0;
+        for i in 0..self.sorted.len() {
+            let rows = self.keys[self.sorted[i].1 as usize].1;
+            let (events, tail) = rest.split_at_mut(rows as usize);
+            rest = tail;
+            sort_events(events, records, codes);
+            let first = written;
+            for j in 0..events.len() {
+                let event = &records[events[j].1 as usize];
+                if j > 0 {
+                    let before = &records[events[j - 1].1 as usize];
+                    if before[1] == event[1] && compare(before, event, codes).is_eq() {
+                        grouped.copies.add(before, event);
+                        if drop_copies {
+                            continue;
+                        }
+                    }
+                }
+                out.write(written, event, codes);
+                match kind(event) {
+                    k if k == EventKind::Purchase.code() => {
+                        grouped.bought.add(f64::from_bits(event[2]));
+                    }
+                    k if k == EventKind::Refund.code() => {
+                        grouped.refunded.add(f64::from_bits(event[2]));
+                    }
+                    _ => {}
+                }
+                written += 1;
+            }
+            self.mark_first_lines(&mut out, first, written);
+            grouped.counts.push((written - first) as u32);
+        }
+        self.order = order;
+        grouped
+    }
+
+    /// Fills `keys` and `local`.
+    fn number_keys(&mut self, records: &[Record]) {
+        self.keys.clear();
+        self.local.clear();
+        // Sorted input needs no table: a new customer begins where the key changes.
+        if records.is_sorted_by_key(|record| record[0]) {
+            for record in records {
+                match self.keys.last_mut() {
+                    Some((key, rows)) if *key == record[0] => *rows += 1,
+                    _ => self.keys.push((record[0], 1)),
+                }
+                self.local.push(self.keys.len() as u32 - 1);
+            }
+            return;
+        }
+        let slots = (records.len() * 2).next_power_of_two();
+        let shift = 64 - slots.trailing_zeros();
+        self.table.clear();
+        self.table.resize(slots, 0);
+        for record in records {
+            let key = record[0];
+            let mut slot = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) as usize;
+            let index = loop {
+                match self.table[slot] {
+                    0 => {
+                        self.keys.push((key, 0));
+                        self.table[slot] = self.keys.len() as u32;
+                        break self.keys.len() - 1;
+                    }
+                    taken if self.keys[taken as usize - 1].0 == key => break taken as usize - 1,
+                    _ => slot = (slot + 1) & (slots - 1),
+                }
+            };
+            self.keys[index].1 += 1;
+            self.local.push(index as u32);
+        }
+    }
+
+    /// Fills `sorted` and puts each record behind the others of its customer in `order`.
+    fn place_records(&mut self, records: &[Record]) {
+        self.sorted.clear();
+        self.sorted.extend(
+            self.keys
+                .iter()
+                .enumerate()
+                .map(|(i, (key, _))| (*key, i as u32)),
+        );
+        self.sorted.sort_unstable();
+        self.next.clear();
+        self.next.resize(self.keys.len(), 0);
+        let mut end = 0;
+        for (_, index) in &self.sorted {
+            self.next[*index as usize] = end;
+            end += self.keys[*index as usize].1;
+        }
+        self.order.clear();
+        self.order.resize(records.len(), (0, 0));
+        for (i, (record, local)) in records.iter().zip(&self.local).enumerate() {
+            let place = &mut self.next[*local as usize];
+            self.order[*place as usize] = (record[1] as i64, i as u32);
+            *place += 1;
+        }
+    }
+
+    /// Sets [`FIRST_LINE`] on the purchase that opens each order of one customer, so that counting
+    /// orders needs no order ids. Whether a line is the first depends on earlier lines only, so
+    /// the mark is safe to read at any `as_of`.
+    fn mark_first_lines(&mut self, out: &mut Out<'_>, first: usize, end: usize) {
+        self.lines.clear();
+        let mut last_loose = None;
+        for i in first..end {
+            if out.kinds[i] != EventKind::Purchase.code() {
+                continue;
+            }
+            match out.orders.get(i).copied().unwrap_or(NONE) {
+                // Lines without order id at one instant are one order.
+                NONE => {
+                    if last_loose != Some(out.times[i]) {
+                        out.kinds[i] |= FIRST_LINE;
+                    }
+                    last_loose = Some(out.times[i]);
+                }
+                order => self.lines.push((order, i as u32)),
+            }
+        }
+        self.lines.sort_unstable();
+        for j in 0..self.lines.len() {
+            if j == 0 || self.lines[j - 1].0 != self.lines[j].0 {
+                out.kinds[self.lines[j].1 as usize] |= FIRST_LINE;
+            }
+        }
+    }
+}
+
+impl Out<'_> {
+    #[inline]
+    fn write(&mut self, place: usize, record: &Record, codes: &RowCodes) {
+        self.times[place] = record[1] as i64;
+        self.kinds[place] = kind(record);
+        self.values[place] = f64::from_bits(record[2]);
+        if !self.channels.is_empty() {
+            self.channels[place] = channel(record);
+        }
+        if let Some(orders) = &codes.orders {
+            self.orders[place] = orders[row(record)];
+        }
+        if let Some(items) = &codes.items {
+            self.items[place] = items[row(record)];
+        }
+    }
+}
+
+/// Puts one customer's events in canonical order: time, then kind, value, channel, order, item.
+fn sort_events(events: &mut [(i64, u32)], records: &[Record], codes: &RowCodes) {
+    if !events.is_sorted_by_key(|event| event.0) {
+        if events.len() > PARALLEL_SORT {
+            events.par_sort_unstable();
+        } else {
+            events.sort_unstable();
+        }
+    }
+    for run in events
+        .chunk_by_mut(|a, b| a.0 == b.0)
+        .filter(|run| run.len() > 1)
+    {
+        run.sort_unstable_by(|a, b| compare(&records[a.1 as usize], &records[b.1 as usize], codes));
+    }
+}
+
+/// Order of two events of one customer at one instant; equal events are copies.
+fn compare(a: &Record, b: &Record, codes: &RowCodes) -> std::cmp::Ordering {
+    let coded = |codes: &Option<Vec<u32>>| match codes {
+        None => std::cmp::Ordering::Equal,
+        Some(codes) => codes[row(a)].cmp(&codes[row(b)]),
+    };
+    kind(a)
+        .cmp(&kind(b))
+        // Values are not negative, so their bits sort like they do.
+        .then_with(|| a[2].cmp(&b[2]))
+        .then_with(|| channel(a).cmp(&channel(b)))
+        .then_with(|| coded(&codes.orders))
+        .then_with(|| coded(&codes.items))
+}
