@@ -117,6 +117,12 @@ impl Customers {
         }
     }
 
+    /// The ids of the log behind this spine, which tell the type of id even where there is no row.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn store(&self) -> &IdStore {
+        &self.store
+    }
+
     /// The distinct integers among `ids`, sorted.
     pub fn from_ints(ids: impl IntoIterator<Item = i64>) -> Self {
         let mut ids: Vec<i64> = ids.into_iter().collect();

@@ -10,11 +10,16 @@
 mod bucket;
 mod clean;
 mod columns;
+#[cfg(feature = "csv")]
+mod csv;
 mod group;
 mod history;
 mod ids;
 mod kinds;
 mod partition;
+mod names;
+#[cfg(any(feature = "arrow", feature = "csv"))]
+mod roles;
 
 pub use clean::{
     Cleaning, CleaningReport, DropReason, DuplicatePolicy, NegativePolicy, Policy, Tally,
@@ -23,8 +28,13 @@ pub use columns::{
     EventColumns, IdCells, IdColumn, KindColumn, TextCells, TextColumn, TimeColumn, Valid,
     ValueColumn,
 };
+#[cfg(feature = "csv")]
+pub use csv::{CsvEvents, CsvOptions};
 pub use history::{CustomerHistory, Event, History};
 pub use kinds::{EventKind, KindMap};
+pub use names::ColumnNames;
+#[cfg(feature = "arrow")]
+pub(crate) use roles::Roles;
 
 use crate::customers::Customers;
 use crate::error::Result;

@@ -1,0 +1,37 @@
+//! The one door for Arrow: record batches and C-data streams in, tables out as record batches.
+//!
+//! ```text
+//! RecordBatchReader / FFI_ArrowArrayStream ─▶ EventBatches ─columns()─▶ EventColumns ─▶ EventLog
+//! FeatureTable, Scores, Segments ─▶ feature_batch, score_batch, segment_batch ─▶ RecordBatch
+//! ```
+//!
+//! Nothing else in the library knows Arrow, so its types may change without touching a kernel.
+//! Columns that already have the layout of the log (64-bit integers, microseconds, `f64`, packed
+//! or coded text in one chunk) are borrowed, not copied.
+//!
+//! # Example
+//! ```
+//! use std::sync::Arc;
+//! use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampSecondArray};
+//! use churn_core::EventLog;
+//! use churn_core::arrow::EventBatches;
+//! use churn_core::events::{Cleaning, ColumnNames};
+//! let batch = RecordBatch::try_from_iter([
+//!     ("customer", Arc::new(Int64Array::from(vec![7, 7, 9])) as ArrayRef),
+//!     ("time", Arc::new(TimestampSecondArray::from(vec![0, 60, 90]))),
+//!     ("value", Arc::new(Float64Array::from(vec![9.5, 20.0, 3.0]))),
+//! ])
+//! .unwrap();
+//! let events = EventBatches::from_batches(vec![batch], &ColumnNames::default())?;
+//! let log = EventLog::from_columns(&events.columns()?, &Cleaning::default())?;
+//! assert_eq!(log.report().purchases_kept, 32.5);
+//! # Ok::<(), churn_core::Error>(())
+//! ```
+
+mod read;
+mod write;
+
+pub use read::EventBatches;
+pub use write::{
+    BatchBuilder, batch_stream, cleaning_batch, feature_batch, score_batch, segment_batch,
+};

@@ -1,0 +1,383 @@
+//! Tables to record batches.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::{
+    ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array,
+    LargeStringArray, RecordBatch, RecordBatchIterator, RecordBatchOptions, StringArray,
+    TimestampMicrosecondArray, UInt64Array,
+};
+use arrow_schema::{Field, Metadata, Schema};
+
+use crate::customers::{CustomerId, Customers, IdStore};
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::{CleaningReport, DropReason};
+use crate::features::FeatureTable;
+use crate::scoring::Scores;
+use crate::segments::Segments;
+use crate::time::Timestamp;
+
+/// The features of all customers: `customer`, then one `Float64` column per feature, with its
+/// `unit`, `definition` and, where it has one, `undefined` as metadata of the field. Schema
+/// metadata: `as_of`. A value that is undefined stays NaN.
+///
+/// # Errors
+/// `InvalidParameter` for a feature called `customer`.
+///
+/// # Example
+/// ```
+/// use churn_core::arrow::feature_batch;
+/// use churn_core::features::{FeatureInfo, FeatureTable};
+/// use churn_core::{AsOf, Customers};
+/// let table = FeatureTable::from_columns(
+///     Customers::from_ints([1, 2]),
+///     AsOf::parse("2011-12-10")?,
+///     vec![FeatureInfo::new("orders", "count", "orders before as_of")],
+///     vec![3.0, 1.0],
+/// )?;
+/// let batch = feature_batch(&table)?;
+/// assert_eq!((batch.num_rows(), batch.num_columns()), (2, 2));
+/// assert_eq!(batch.schema().field(1).metadata()["unit"], "count");
+/// # Ok::<(), churn_core::Error>(())
+/// ```
+pub fn feature_batch(table: &FeatureTable) -> Result<RecordBatch> {
+    let mut batch = BatchBuilder::new()
+        .metadata("as_of", table.as_of().to_string())
+        .customers("customer", table.customers());
+    for (j, feature) in table.features().iter().enumerate() {
+        batch = batch
+            .numbers(&feature.name, table.column_at(j))
+            .describe("unit", &feature.unit)
+            .describe("definition", &feature.definition);
+        if !feature.undefined.is_empty() {
+            batch = batch.describe("undefined", &feature.undefined);
+        }
+    }
+    batch.finish()
+}
+
+/// The scores of all customers: `customer`, `churn_probability`, one column `points_<factor>` per
+/// factor, and `reason_1` … `reason_<reasons>`: the factors that moved the score most, null where
+/// there are fewer. Schema metadata: `as_of`, `horizon_days`.
+///
+/// # Errors
+/// `InvalidParameter` for two factors of the same name.
+pub fn score_batch(scores: &Scores, reasons: usize) -> Result<RecordBatch> {
+    let mut batch = BatchBuilder::new()
+        .metadata("as_of", scores.as_of().to_string())
+        .metadata("horizon_days", scores.horizon().as_days().to_string())
+        .customers("customer", scores.customers())
+        .numbers("churn_probability", scores.churn_probability())
+        .describe("unit", "probability")
+        .describe("definition", "no purchase within the horizon after as_of");
+    for (j, factor) in scores.factors().iter().enumerate() {
+        batch = batch
+            .numbers(&format!("points_{factor}"), scores.points_at(j))
+            .describe("unit", "points");
+    }
+    let reasons = reasons.min(scores.factors().len());
+    let mut codes = vec![Vec::with_capacity(scores.customers().len()); reasons];
+    for row in 0..scores.customers().len() {
+        let top = scores.reasons(row, reasons);
+        for (rank, codes) in codes.iter_mut().enumerate() {
+            let factor = top.get(rank).and_then(|reason| {
+                let mut names = scores.factors().iter();
+                names.position(|name| name == reason.feature)
+            });
+            codes.push(factor.map(|factor| factor as u32));
+        }
+    }
+    for (rank, codes) in codes.into_iter().enumerate() {
+        batch = batch.labels(&format!("reason_{}", rank + 1), scores.factors(), codes)?;
+    }
+    batch.finish()
+}
+
+/// One or several groupings of the same customers: `customer`, then one dictionary column per
+/// grouping under its name. Schema metadata: `as_of`.
+///
+/// # Errors
+/// `InvalidParameter` without any grouping or for two of the same name; `Misaligned` for groupings
+/// of other customers or of another instant.
+pub fn segment_batch(segments: &[&Segments]) -> Result<RecordBatch> {
+    let Some((first, rest)) = segments.split_first() else {
+        return Err(Error::invalid_parameter(
+            "segments",
+            "at least one grouping",
+            "none",
+        ));
+    };
+    for other in rest {
+        let place = format!("segments.{}", other.name());
+        first.customers().check_same(other.customers(), &place)?;
+        if first.as_of() != other.as_of() {
+            return Err(Error::misaligned(place, first.as_of(), other.as_of()));
+        }
+    }
+    let mut batch = BatchBuilder::new()
+        .metadata("as_of", first.as_of().to_string())
+        .customers("customer", first.customers());
+    for segments in segments {
+        let codes = segments.codes().iter().copied().map(Some);
+        batch = batch.labels(segments.name(), segments.labels(), codes)?;
+    }
+    batch.finish()
+}
+
+/// What cleaning did, one row per count: `count` (its name), `rows`, `money`. First `rows_in` and
+/// `rows_kept`, then every reason to drop rows as `dropped.<reason>`, then what was kept changed
+/// or twice.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn cleaning_batch(report: &CleaningReport) -> Result<RecordBatch> {
+    let kept = report.purchases_kept - report.refunds_kept;
+    let mut counts = vec![
+        ("rows_in".to_owned(), report.rows_in, None),
+        ("rows_kept".to_owned(), report.rows_kept, Some(kept)),
+    ];
+    for reason in DropReason::ALL {
+        let tally = report.dropped(reason);
+        let name = format!("dropped.{}", reason.name());
+        counts.push((name, tally.rows, Some(tally.money)));
+    }
+    for (name, tally) in [
+        ("read_as_refund", report.read_as_refund),
+        ("duplicates_kept", report.duplicates_kept),
+    ] {
+        counts.push((name.to_owned(), tally.rows, Some(tally.money)));
+    }
+    BatchBuilder::new()
+        .texts("count", counts.iter().map(|(name, ..)| Some(name.as_str())))
+        .counts("rows", counts.iter().map(|(_, rows, _)| Some(*rows)))
+        .optional_numbers("money", counts.iter().map(|(.., money)| *money))
+        .finish()
+}
+
+/// A C-data stream that yields one batch, for consumers of the Arrow C stream interface.
+pub fn batch_stream(batch: RecordBatch) -> FFI_ArrowArrayStream {
+    let schema = batch.schema();
+    FFI_ArrowArrayStream::new(Box::new(RecordBatchIterator::new([Ok(batch)], schema)))
+}
+
+/// Builds a record batch column by column, for any table of the library.
+///
+/// # Example
+/// ```
+/// use churn_core::arrow::BatchBuilder;
+/// let batch = BatchBuilder::new()
+///     .metadata("as_of", "2011-12-10")
+///     .texts("action", [Some("call"), None])
+///     .numbers("cost", &[2.5, 0.0])
+///     .describe("unit", "currency")
+///     .finish()?;
+/// assert_eq!(batch.num_rows(), 2);
+/// # Ok::<(), churn_core::Error>(())
+/// ```
+#[derive(Debug, Default)]
+#[must_use]
+pub struct BatchBuilder {
+    fields: Vec<Field>,
+    columns: Vec<ArrayRef>,
+    metadata: Vec<(String, String)>,
+}
+
+impl BatchBuilder {
+    /// Without columns.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds metadata of the whole table.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.push((key.into(), value.into()));
+        self
+    }
+
+    /// Adds metadata of the column added last, such as its `unit`.
+    pub fn describe(mut self, key: &str, value: &str) -> Self {
+        if let Some(field) = self.fields.pop() {
+            let mut metadata = field.metadata().clone();
+            metadata.insert(key, value);
+            self.fields.push(field.with_metadata(metadata));
+        }
+        self
+    }
+
+    /// Whether a column may hold nulls depends on its sort, not on its data: tables of two days
+    /// have one schema.
+    fn column(mut self, name: &str, column: ArrayRef, nullable: bool) -> Self {
+        let field = Field::new(name, column.data_type().clone(), nullable);
+        self.fields.push(field);
+        self.columns.push(column);
+        self
+    }
+
+    /// Customer ids in their own type: `Int64`, `UInt64` or `Utf8` (`LargeUtf8` above 2 GB).
+    pub fn customers(self, name: &str, customers: &Customers) -> Self {
+        let column: ArrayRef = match customers.store() {
+            IdStore::Int(_) => Arc::new(customers.iter().map(as_int).collect::<Int64Array>()),
+            IdStore::Uint(_) => Arc::new(customers.iter().map(as_uint).collect::<UInt64Array>()),
+            IdStore::Text { .. } => {
+                text_array((0..customers.len()).map(|row| as_text(customers.get(row))))
+            }
+        };
+        self.column(name, column, false)
+    }
+
+    /// Numbers that are all there; NaN stays NaN.
+    pub fn numbers(self, name: &str, numbers: &[f64]) -> Self {
+        self.column(name, Arc::new(Float64Array::from(numbers.to_vec())), false)
+    }
+
+    /// Numbers of which some are missing.
+    pub fn optional_numbers(
+        self,
+        name: &str,
+        numbers: impl IntoIterator<Item = Option<f64>>,
+    ) -> Self {
+        self.column(name, Arc::new(Float64Array::from_iter(numbers)), true)
+    }
+
+    /// Whole numbers, signed.
+    pub fn integers(self, name: &str, integers: impl IntoIterator<Item = Option<i64>>) -> Self {
+        self.column(name, Arc::new(Int64Array::from_iter(integers)), true)
+    }
+
+    /// Whole numbers, unsigned.
+    pub fn counts(self, name: &str, counts: impl IntoIterator<Item = Option<u64>>) -> Self {
+        self.column(name, Arc::new(UInt64Array::from_iter(counts)), true)
+    }
+
+    /// Yes or no.
+    pub fn flags(self, name: &str, flags: impl IntoIterator<Item = Option<bool>>) -> Self {
+        self.column(name, Arc::new(BooleanArray::from_iter(flags)), true)
+    }
+
+    /// Instants in microseconds, without zone as everywhere in the library: UTC.
+    pub fn times(self, name: &str, times: impl IntoIterator<Item = Option<Timestamp>>) -> Self {
+        let micros = times.into_iter().map(|time| time.map(Timestamp::micros));
+        self.column(
+            name,
+            Arc::new(TimestampMicrosecondArray::from_iter(micros)),
+            true,
+        )
+    }
+
+    /// Texts: `Utf8`, or `LargeUtf8` above 2 GB.
+    pub fn texts<'t>(
+        self,
+        name: &str,
+        texts: impl IntoIterator<Item = Option<&'t str>, IntoIter: Clone>,
+    ) -> Self {
+        self.column(name, text_array(texts.into_iter()), true)
+    }
+
+    /// Texts out of a list, as a dictionary column; `codes` index `labels`.
+    ///
+    /// # Errors
+    /// `InvalidValue` for a code without label.
+    pub fn labels<S: AsRef<str>>(
+        self,
+        name: &str,
+        labels: &[S],
+        codes: impl IntoIterator<Item = Option<u32>>,
+    ) -> Result<Self> {
+        let mut keys = Vec::new();
+        for (row, code) in codes.into_iter().enumerate() {
+            keys.push(match code {
+                None => None,
+                // Signed keys: the only ones that every data frame library reads.
+                Some(code) if (code as usize) < labels.len() && i32::try_from(code).is_ok() => {
+                    Some(code as i32)
+                }
+                Some(code) => {
+                    return Err(Error::invalid_value(
+                        name,
+                        row,
+                        format_args!("a code below {}", labels.len()),
+                        code,
+                    ));
+                }
+            });
+        }
+        let values = StringArray::from_iter_values(labels);
+        match DictionaryArray::try_new(Int32Array::from(keys), Arc::new(values)) {
+            Ok(column) => Ok(self.column(name, Arc::new(column), true)),
+            Err(error) => Err(Error::new(
+                ErrorKind::InvalidValue,
+                name,
+                "codes of its labels",
+                error,
+            )),
+        }
+    }
+
+    /// The batch.
+    ///
+    /// # Errors
+    /// `LengthMismatch` for columns of different lengths; `InvalidParameter` for two columns of the
+    /// same name.
+    pub fn finish(self) -> Result<RecordBatch> {
+        let rows = self.columns.first().map_or(0, |column| column.len());
+        let mut seen = HashSet::new();
+        for (field, column) in self.fields.iter().zip(&self.columns) {
+            if column.len() != rows {
+                return Err(Error::length_mismatch(field.name(), rows, column.len()));
+            }
+            if !seen.insert(field.name()) {
+                return Err(Error::invalid_parameter(
+                    "table.columns",
+                    "names that differ",
+                    format_args!("{:?} twice", field.name()),
+                ));
+            }
+        }
+        let schema =
+            Schema::new(self.fields).with_metadata(self.metadata.into_iter().collect::<Metadata>());
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::new(schema), self.columns, &options).map_err(
+            |error| {
+                Error::new(
+                    ErrorKind::InvalidValue,
+                    "table",
+                    "columns of one table",
+                    error,
+                )
+            },
+        )
+    }
+}
+
+fn as_int(id: CustomerId<'_>) -> Option<i64> {
+    match id {
+        CustomerId::Int(id) => Some(id),
+        _ => None,
+    }
+}
+
+fn as_uint(id: CustomerId<'_>) -> Option<u64> {
+    match id {
+        CustomerId::Uint(id) => Some(id),
+        _ => None,
+    }
+}
+
+fn as_text(id: CustomerId<'_>) -> Option<&str> {
+    match id {
+        CustomerId::Text(id) => Some(id),
+        _ => None,
+    }
+}
+
+/// Text with 32-bit offsets where those suffice.
+fn text_array<'t>(texts: impl Iterator<Item = Option<&'t str>> + Clone) -> ArrayRef {
+    let bytes: usize = texts.clone().map(|text| text.map_or(0, str::len)).sum();
+    if i32::try_from(bytes).is_ok() {
+        Arc::new(StringArray::from_iter(texts))
+    } else {
+        Arc::new(LargeStringArray::from_iter(texts))
+    }
+}
