@@ -12,6 +12,7 @@ pub mod progress;
 pub mod scoring;
 pub mod segments;
 pub mod settings;
+pub mod text;
 pub mod time;
 
 pub use customers::{CustomerId, Customers};

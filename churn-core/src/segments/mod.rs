@@ -6,6 +6,18 @@ use crate::customers::Customers;
 use crate::error::{Error, Result};
 use crate::time::AsOf;
 
+mod lifecycle;
+mod partition;
+mod profile;
+mod rfm_grid;
+mod tiers;
+
+pub use lifecycle::{LIFECYCLE_STAGES, lifecycle};
+pub use partition::{Rectangle, Rule};
+pub use profile::{FeatureMean, ProfileTable, SegmentProfile, profile};
+pub use rfm_grid::{Grid, NO_PURCHASE};
+pub use tiers::RiskTiers;
+
 /// Every customer in exactly one named group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segments {
