@@ -39,7 +39,13 @@ fn rooms_look_upstream_only() {
     let mut arrows = 0;
     for file in &files {
         let relative = file.strip_prefix(&src).unwrap();
-        let module = relative.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+        let module = relative
+            .iter()
+            .next()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs");
         if module == "lib" {
             continue;
         }
@@ -47,7 +53,10 @@ fn rooms_look_upstream_only() {
         let text = fs::read_to_string(file).unwrap();
         // Tests may look anywhere; what ships may not. Doc comments may point anywhere as well.
         let code = text.split("#[cfg(test)]").next().unwrap();
-        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for line in code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
             for (i, _) in line.match_indices("crate::") {
                 let used: String = line[i + 7..]
                     .chars()
@@ -55,7 +64,10 @@ fn rooms_look_upstream_only() {
                     .collect();
                 // Names re-exported at the root are types of the rooms; rooms name the room.
                 let Some(other) = floor(&used) else {
-                    panic!("{}: `crate::{used}` does not name a room", relative.display());
+                    panic!(
+                        "{}: `crate::{used}` does not name a room",
+                        relative.display()
+                    );
                 };
                 arrows += 1;
                 assert!(
@@ -66,5 +78,8 @@ fn rooms_look_upstream_only() {
             }
         }
     }
-    assert!(arrows > 20, "only {arrows} arrows were read: does the test still see the sources?");
+    assert!(
+        arrows > 20,
+        "only {arrows} arrows were read: does the test still see the sources?"
+    );
 }

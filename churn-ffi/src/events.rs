@@ -3,9 +3,15 @@
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use churn_core::events::{Cleaning, DropReason, EventLog};
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use churn_core::arrow::EventBatches;
+use churn_core::events::{
+    Cleaning, ColumnNames, CsvEvents, CsvOptions, DropReason, EventColumns, EventLog,
+};
 use churn_core::{Error, Timestamp};
 
+use crate::arrow;
 use crate::columns::churn_columns;
 use crate::customers::churn_customers;
 use crate::error::{c_text, churn_error, churn_status};
@@ -62,6 +68,18 @@ impl churn_event_log {
         }
     }
 
+    /// Cleans and orders, under a progress handle if there is one.
+    fn build(
+        columns: &EventColumns<'_>,
+        cleaning: &Cleaning,
+        progress: Option<&churn_progress>,
+    ) -> guard::Result<Self> {
+        let log = observe(progress, |progress| {
+            EventLog::from_columns_observed(columns, cleaning, progress)
+        })?;
+        Ok(churn_event_log::new(log))
+    }
+
     pub(crate) fn log(&self) -> &EventLog {
         &self.log
     }
@@ -88,10 +106,122 @@ pub unsafe extern "C" fn churn_event_log_build(
                 Out::new(log, "log")?,
             )
         };
-        let log = observe(progress, |progress| {
-            EventLog::from_columns_observed(&columns, &cleaning, progress)
+        out.write_handle(churn_event_log::build(&columns, &cleaning, progress)?);
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// Reads, cleans and orders a CSV file, plain or gzip, from memory. `options` is JSON with the
+/// fields of the core's CsvOptions (NULL = canonical column names, comma), `cleaning` as for
+/// churn_event_log_build, `progress` may be NULL. Errors name column, row (from 0, header not
+/// counted) and line.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_event_log_read_csv(
+    bytes: *const u8,
+    byte_count: usize,
+    options: *const c_char,
+    cleaning: *const c_char,
+    progress: *const churn_progress,
+    log: *mut *mut churn_event_log,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or what each type says.
+        let (bytes, mut options, cleaning, progress, out) = unsafe {
+            (
+                guard::slice(bytes, byte_count, "bytes")?,
+                guard::settings::<CsvOptions>(options, "options")?,
+                guard::settings::<Cleaning>(cleaning, "cleaning")?,
+                progress.as_ref(),
+                Out::new(log, "log")?,
+            )
+        };
+        options.total_bytes.get_or_insert(byte_count as u64);
+        let events = observe(progress, |progress| {
+            CsvEvents::read(bytes, &options, progress)
         })?;
-        out.write_handle(churn_event_log::new(log));
+        out.write_handle(churn_event_log::build(
+            &events.columns(),
+            &cleaning,
+            progress,
+        )?);
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// Reads, cleans and orders a table from an Arrow C stream. The stream is moved into the call and
+/// released, whether it succeeds or fails. `names` is JSON with the fields of the core's
+/// ColumnNames (NULL = canonical names), `cleaning` as for churn_event_log_build, `progress` may be
+/// NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_event_log_read_stream(
+    stream: *mut FFI_ArrowArrayStream,
+    names: *const c_char,
+    cleaning: *const c_char,
+    progress: *const churn_progress,
+    log: *mut *mut churn_event_log,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or what each type says. The stream comes first, so
+        // that it is released whatever is wrong with the rest.
+        let (stream, names, cleaning, progress, out) = unsafe {
+            (
+                arrow::take_stream(stream)?,
+                guard::settings::<ColumnNames>(names, "names")?,
+                guard::settings::<Cleaning>(cleaning, "cleaning")?,
+                progress.as_ref(),
+                Out::new(log, "log")?,
+            )
+        };
+        let events = EventBatches::from_stream(stream, &names)?;
+        out.write_handle(churn_event_log::build(
+            &events.columns()?,
+            &cleaning,
+            progress,
+        )?);
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// Reads, cleans and orders a table from one Arrow array of structures. Array and schema are moved
+/// into the call and released, whether it succeeds or fails. The rest is as for
+/// churn_event_log_read_stream.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_event_log_read_array(
+    array: *mut FFI_ArrowArray,
+    schema: *mut FFI_ArrowSchema,
+    names: *const c_char,
+    cleaning: *const c_char,
+    progress: *const churn_progress,
+    log: *mut *mut churn_event_log,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or what each type says. The array comes first, so
+        // that it is released whatever is wrong with the rest.
+        let (taken, names, cleaning, progress, out) = unsafe {
+            (
+                arrow::Taken::new(array, schema),
+                guard::settings::<ColumnNames>(names, "names")?,
+                guard::settings::<Cleaning>(cleaning, "cleaning")?,
+                progress.as_ref(),
+                Out::new(log, "log")?,
+            )
+        };
+        // SAFETY: the caller says that the array follows the Arrow specification.
+        let events = unsafe { taken.events(&names) }?;
+        out.write_handle(churn_event_log::build(
+            &events.columns()?,
+            &cleaning,
+            progress,
+        )?);
         Ok(())
     };
     // SAFETY: the caller hands over NULL or a place for one pointer.

@@ -108,6 +108,41 @@ impl<T> Out<*mut T> {
     }
 }
 
+impl<T> Out<T> {
+    /// Room for several outputs of one kind; NULL is fine for none.
+    ///
+    /// # Safety
+    /// `place` is NULL or valid for writing `room` values, as long as this lives.
+    pub(crate) unsafe fn array(
+        place: *mut T,
+        room: usize,
+        what: &'static str,
+    ) -> Result<OutArray<T>> {
+        if place.is_null() && room > 0 {
+            return Err(Failure::Null(what));
+        }
+        Ok(OutArray { place, room })
+    }
+}
+
+/// Room for several outputs.
+pub(crate) struct OutArray<T> {
+    place: *mut T,
+    room: usize,
+}
+
+impl<T: Copy> OutArray<T> {
+    /// Writes the values that fit.
+    pub(crate) fn write_all(self, values: &[T]) {
+        let count = values.len().min(self.room);
+        if count > 0 {
+            // SAFETY: there is room for `room` values, as the maker promised, so the place is not
+            // NULL; `values` is ours and does not overlap it.
+            unsafe { ptr::copy_nonoverlapping(values.as_ptr(), self.place, count) };
+        }
+    }
+}
+
 impl Out<c_char> {
     /// Writes a text and its NUL.
     ///

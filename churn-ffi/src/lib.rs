@@ -17,12 +17,17 @@
 // The contract is the same for all functions and stands above.
 #![allow(clippy::missing_safety_doc)]
 
+mod arrow;
 pub mod columns;
 pub mod customers;
 pub mod error;
 pub mod events;
+pub mod features;
 mod guard;
 pub mod progress;
+pub mod scoring;
+pub mod segments;
+pub mod texts;
 
 use std::ffi::c_char;
 

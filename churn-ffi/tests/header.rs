@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The sources whose exported items make the header, in the order of the flow.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 10] = [
     "error.rs",
+    "texts.rs",
     "progress.rs",
     "customers.rs",
     "columns.rs",
     "events.rs",
+    "features.rs",
+    "scoring.rs",
+    "segments.rs",
     "lib.rs",
 ];
 

@@ -16,8 +16,8 @@ mod group;
 mod history;
 mod ids;
 mod kinds;
-mod partition;
 mod names;
+mod partition;
 #[cfg(any(feature = "arrow", feature = "csv"))]
 mod roles;
 
