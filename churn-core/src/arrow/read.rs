@@ -525,7 +525,7 @@ impl Column {
                 None => self.strs(),
             },
             (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, _) => self.strs(),
-            (DataType::Null, _) => TextCells::Strs(self.nothing()),
+            (DataType::Null, _) => TextCells::StrsOwned(self.nothing().into_owned()),
             (text, _) if is_text(text) => return self.coded(),
             _ => return Err(self.refused("a text column")),
         };
@@ -537,7 +537,7 @@ impl Column {
 
     fn strs(&self) -> TextCells<'_> {
         let chunks = self.chunks.iter();
-        TextCells::Strs(chunks.flat_map(|chunk| strs(chunk)).collect())
+        TextCells::StrsOwned(chunks.flat_map(|chunk| strs(chunk)).collect())
     }
 
     /// Dictionary columns; the dictionaries of several chunks become one.

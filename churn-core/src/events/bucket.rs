@@ -8,33 +8,53 @@ use super::ids::NONE;
 use super::{EventKind, FIRST_LINE};
 use crate::math::sum::ExactSum;
 
-/// A checked row on its way: key, time, bits of the value, then row | kind << 32 | channel << 40.
+/// A checked row on its way: time, bits of the value, row | kind << 32 | channel << 40, and the
+/// customer's key in one word (`W` = 4) or two (`W` = 5, low word first).
 ///
 /// An array of integers, because the allocator hands those out zeroed without touching them.
-pub(super) type Record = [u64; 4];
+pub(super) type Record<const W: usize> = [u64; W];
 
-pub(super) fn record(key: u64, row: usize, clean: &CleanRow, channel: u8) -> Record {
-    [
-        key,
-        clean.time as u64,
-        clean.value.to_bits(),
-        row as u64 | u64::from(clean.kind) << 32 | u64::from(channel) << 40,
-    ]
+pub(super) fn record<const W: usize>(
+    key: u128,
+    row: usize,
+    clean: &CleanRow,
+    channel: u8,
+) -> Record<W> {
+    let mut record = [0; W];
+    record[0] = clean.time as u64;
+    record[1] = clean.value.to_bits();
+    record[2] = row as u64 | u64::from(clean.kind) << 32 | u64::from(channel) << 40;
+    record[3] = key as u64;
+    if W > 4 {
+        record[4] = (key >> 64) as u64;
+    }
+    record
 }
 
 #[inline]
-fn row(record: &Record) -> usize {
-    record[3] as u32 as usize
+fn key<const W: usize>(record: &Record<W>) -> u128 {
+    let high = if W > 4 { record[4] } else { 0 };
+    u128::from(record[3]) | u128::from(high) << 64
 }
 
 #[inline]
-fn kind(record: &Record) -> u8 {
-    (record[3] >> 32) as u8
+fn row(record: &[u64]) -> usize {
+    record[2] as u32 as usize
 }
 
 #[inline]
-fn channel(record: &Record) -> u8 {
-    (record[3] >> 40) as u8
+fn kind(record: &[u64]) -> u8 {
+    (record[2] >> 32) as u8
+}
+
+#[inline]
+fn channel(record: &[u64]) -> u8 {
+    (record[2] >> 40) as u8
+}
+
+#[inline]
+fn value(record: &[u64]) -> f64 {
+    f64::from_bits(record[1])
 }
 
 /// Copies of other rows.
@@ -55,10 +75,9 @@ impl Copies {
     }
 
     /// Notes that two rows are equal.
-    fn add(&mut self, a: &Record, b: &Record) {
+    fn add(&mut self, a: &[u64], b: &[u64]) {
         let money = kind(b) <= EventKind::Refund.code();
-        self.count
-            .add(if money { f64::from_bits(b[2]) } else { 0.0 });
+        self.count.add(if money { value(b) } else { 0.0 });
         let copy = row(a).max(row(b)) as u32;
         self.first = Some(self.first.map_or(copy, |first| first.min(copy)));
     }
@@ -77,7 +96,7 @@ pub(super) struct Out<'a> {
 /// What came out of a bucket beside its rows.
 pub(super) struct Grouped {
     /// Customers, ascending.
-    pub(super) keys: Vec<u64>,
+    pub(super) keys: Vec<u128>,
     /// Rows of each customer.
     pub(super) counts: Vec<u32>,
     pub(super) copies: Copies,
@@ -91,11 +110,11 @@ pub(super) struct Scratch {
     /// Open addressing: index into `keys` plus one, 0 = free.
     table: Vec<u32>,
     /// Distinct keys by first sight, with their number of rows.
-    keys: Vec<(u64, u32)>,
+    keys: Vec<(u128, u32)>,
     /// Index into `keys` of each record.
     local: Vec<u32>,
     /// Indexes into `keys`, ascending by key.
-    sorted: Vec<(u64, u32)>,
+    sorted: Vec<(u128, u32)>,
     /// Next free place of each index into `keys`.
     next: Vec<u32>,
     /// Time and record number, customer after customer.
@@ -109,9 +128,9 @@ const PARALLEL_SORT: usize = 1 << 17;
 
 impl Scratch {
     /// Groups and orders the records of a bucket into `out`.
-    pub(super) fn group(
+    pub(super) fn group<const W: usize>(
         &mut self,
-        records: &[Record],
+        records: &[Record<W>],
         codes: &RowCodes,
         drop_copies: bool,
         mut out: Out<'_>,
@@ -138,7 +157,7 @@ impl Scratch {
                 let event = &records[events[j].1 as usize];
                 if j > 0 {
                     let before = &records[events[j - 1].1 as usize];
-                    if before[1] == event[1] && compare(before, event, codes).is_eq() {
+                    if before[0] == event[0] && compare(before, event, codes).is_eq() {
                         grouped.copies.add(before, event);
                         if drop_copies {
                             continue;
@@ -148,10 +167,10 @@ impl Scratch {
                 out.write(written, event, codes);
                 match kind(event) {
                     k if k == EventKind::Purchase.code() => {
-                        grouped.bought.add(f64::from_bits(event[2]));
+                        grouped.bought.add(value(event));
                     }
                     k if k == EventKind::Refund.code() => {
-                        grouped.refunded.add(f64::from_bits(event[2]));
+                        grouped.refunded.add(value(event));
                     }
                     _ => {}
                 }
@@ -165,15 +184,15 @@ impl Scratch {
     }
 
     /// Fills `keys` and `local`.
-    fn number_keys(&mut self, records: &[Record]) {
+    fn number_keys<const W: usize>(&mut self, records: &[Record<W>]) {
         self.keys.clear();
         self.local.clear();
         // Sorted input needs no table: a new customer begins where the key changes.
-        if records.is_sorted_by_key(|record| record[0]) {
+        if records.is_sorted_by_key(key) {
             for record in records {
                 match self.keys.last_mut() {
-                    Some((key, rows)) if *key == record[0] => *rows += 1,
-                    _ => self.keys.push((record[0], 1)),
+                    Some((last, rows)) if *last == key(record) => *rows += 1,
+                    _ => self.keys.push((key(record), 1)),
                 }
                 self.local.push(self.keys.len() as u32 - 1);
             }
@@ -184,8 +203,9 @@ impl Scratch {
         self.table.clear();
         self.table.resize(slots, 0);
         for record in records {
-            let key = record[0];
-            let mut slot = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) as usize;
+            let key = key(record);
+            let folded = key as u64 ^ ((key >> 64) as u64).rotate_left(29);
+            let mut slot = (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) as usize;
             let index = loop {
                 match self.table[slot] {
                     0 => {
@@ -203,7 +223,7 @@ impl Scratch {
     }
 
     /// Fills `sorted` and puts each record behind the others of its customer in `order`.
-    fn place_records(&mut self, records: &[Record]) {
+    fn place_records<const W: usize>(&mut self, records: &[Record<W>]) {
         self.sorted.clear();
         self.sorted.extend(
             self.keys
@@ -223,7 +243,7 @@ impl Scratch {
         self.order.resize(records.len(), (0, 0));
         for (i, (record, local)) in records.iter().zip(&self.local).enumerate() {
             let place = &mut self.next[*local as usize];
-            self.order[*place as usize] = (record[1] as i64, i as u32);
+            self.order[*place as usize] = (record[0] as i64, i as u32);
             *place += 1;
         }
     }
@@ -260,10 +280,10 @@ impl Scratch {
 
 impl Out<'_> {
     #[inline]
-    fn write(&mut self, place: usize, record: &Record, codes: &RowCodes) {
-        self.times[place] = record[1] as i64;
+    fn write(&mut self, place: usize, record: &[u64], codes: &RowCodes) {
+        self.times[place] = record[0] as i64;
         self.kinds[place] = kind(record);
-        self.values[place] = f64::from_bits(record[2]);
+        self.values[place] = value(record);
         if !self.channels.is_empty() {
             self.channels[place] = channel(record);
         }
@@ -277,7 +297,7 @@ impl Out<'_> {
 }
 
 /// Puts one customer's events in canonical order: time, then kind, value, channel, order, item.
-fn sort_events(events: &mut [(i64, u32)], records: &[Record], codes: &RowCodes) {
+fn sort_events<const W: usize>(events: &mut [(i64, u32)], records: &[Record<W>], codes: &RowCodes) {
     if !events.is_sorted_by_key(|event| event.0) {
         if events.len() > PARALLEL_SORT {
             events.par_sort_unstable();
@@ -294,7 +314,7 @@ fn sort_events(events: &mut [(i64, u32)], records: &[Record], codes: &RowCodes) 
 }
 
 /// Order of two events of one customer at one instant; equal events are copies.
-fn compare(a: &Record, b: &Record, codes: &RowCodes) -> std::cmp::Ordering {
+fn compare(a: &[u64], b: &[u64], codes: &RowCodes) -> std::cmp::Ordering {
     let coded = |codes: &Option<Vec<u32>>| match codes {
         None => std::cmp::Ordering::Equal,
         Some(codes) => codes[row(a)].cmp(&codes[row(b)]),
@@ -302,7 +322,7 @@ fn compare(a: &Record, b: &Record, codes: &RowCodes) -> std::cmp::Ordering {
     kind(a)
         .cmp(&kind(b))
         // Values are not negative, so their bits sort like they do.
-        .then_with(|| a[2].cmp(&b[2]))
+        .then_with(|| a[1].cmp(&b[1]))
         .then_with(|| channel(a).cmp(&channel(b)))
         .then_with(|| coded(&codes.orders))
         .then_with(|| coded(&codes.items))

@@ -10,7 +10,9 @@ use crate::time::TimeUnit;
 #[derive(Debug, Clone)]
 pub enum TextCells<'a> {
     /// One string slice per row.
-    Strs(Cow<'a, [&'a str]>),
+    Strs(&'a [&'a str]),
+    /// One string slice per row, collected from elsewhere.
+    StrsOwned(Vec<&'a str>),
     /// Row *i* is `bytes[offsets[i]..offsets[i + 1]]`, with 32-bit offsets.
     Packed32 {
         /// One more offset than rows, ascending.
@@ -39,6 +41,7 @@ impl TextCells<'_> {
     pub fn len(&self) -> usize {
         match self {
             TextCells::Strs(cells) => cells.len(),
+            TextCells::StrsOwned(cells) => cells.len(),
             TextCells::Packed32 { offsets, .. } => offsets.len().saturating_sub(1),
             TextCells::Packed64 { offsets, .. } => offsets.len().saturating_sub(1),
             TextCells::Coded { codes, .. } => codes.len(),
@@ -55,6 +58,7 @@ impl TextCells<'_> {
     pub fn get(&self, row: usize) -> Option<&str> {
         match self {
             TextCells::Strs(cells) => cells.get(row).copied(),
+            TextCells::StrsOwned(cells) => cells.get(row).copied(),
             TextCells::Packed32 { offsets, bytes } => {
                 let from = usize::try_from(*offsets.get(row)?).ok()?;
                 bytes.get(from..usize::try_from(*offsets.get(row + 1)?).ok()?)
@@ -307,7 +311,7 @@ impl<'a> From<&'a [u64]> for IdColumn<'a> {
 
 impl<'a> From<&'a [&'a str]> for IdColumn<'a> {
     fn from(ids: &'a [&'a str]) -> Self {
-        IdCells::Text(TextCells::Strs(ids.into())).into()
+        IdCells::Text(TextCells::Strs(ids)).into()
     }
 }
 
@@ -343,7 +347,7 @@ impl<'a> From<TextCells<'a>> for TextColumn<'a> {
 
 impl<'a> From<&'a [&'a str]> for TextColumn<'a> {
     fn from(texts: &'a [&'a str]) -> Self {
-        TextCells::Strs(texts.into()).into()
+        TextCells::Strs(texts).into()
     }
 }
 

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::bucket::{Copies, Grouped, Out, Record, Scratch, record};
 use super::clean::{Cleaning, CleaningReport, Count, DropReason, DuplicatePolicy, RowCleaner};
-use super::columns::{EventColumns, IdCells};
+use super::columns::{EventColumns, IdCells, IdColumn, TextCells};
 use super::ids::{Coded, NONE, code_few_names, code_ids};
 use super::partition::{
     NO_BUCKET, Ranges, Scattered, bucket_count, chunk_rows, scatter, split_lens,
@@ -21,32 +21,109 @@ use crate::error::{Error, Result};
 use crate::math::sum::ExactSum;
 use crate::progress::Progress;
 
-/// What the ordering of ids needs to know of a row's customer: an integer that sorts like the id.
+/// The customer of each row as an integer that sorts like the id.
 enum Keys<'c> {
     Int(&'c [i64]),
     Uint(&'c [u64]),
-    /// Ranks of text ids.
+    /// Texts short enough to be integers themselves; `min` and `shift` map them to 64 bits.
+    Short {
+        cells: &'c TextCells<'c>,
+        min: u128,
+        shift: u32,
+    },
+    /// Ranks of longer texts.
     Rank(Vec<u32>, IdStore),
 }
 
 const SIGN: u64 = 1 << 63;
+/// Bytes of text that fit beside their length into 128 bits.
+const SHORT: usize = 15;
 
-impl Keys<'_> {
-    #[inline]
-    fn get(&self, row: usize) -> u64 {
+/// A short text as an integer: its bytes from the top, its length at the bottom, so that integers
+/// sort like texts and the empty places behind a text cannot be confused with zero bytes in it.
+#[inline]
+fn short_key(text: &str) -> u128 {
+    let mut bytes = [0; 16];
+    let len = text.len().min(SHORT);
+    bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
+    bytes[SHORT] = len as u8;
+    u128::from_be_bytes(bytes)
+}
+
+impl<'c> Keys<'c> {
+    fn of(column: &'c IdColumn<'c>, keep: impl Fn(usize) -> bool + Sync) -> Result<Self> {
+        let cells = match &column.cells {
+            IdCells::Int(ids) => return Ok(Keys::Int(ids)),
+            IdCells::Uint(ids) => return Ok(Keys::Uint(ids)),
+            IdCells::Text(cells) => cells,
+        };
+        let is_short = |row: usize| !keep(row) || cells.get(row).is_none_or(|t| t.len() <= SHORT);
+        let rows = (0..cells.len()).into_par_iter().with_min_len(1 << 14);
+        if matches!(cells, TextCells::Coded { .. }) || !rows.clone().all(is_short) {
+            let Coded { codes, store } = code_ids(column, "events.customer", keep)?;
+            return Ok(Keys::Rank(codes, store));
+        }
+        let key = |row: usize| {
+            if keep(row) {
+                cells.get(row).map(short_key)
+            } else {
+                None
+            }
+        };
+        let (min, max) = rows
+            .filter_map(key)
+            .fold(
+                || (u128::MAX, 0),
+                |(min, max), key| (min.min(key), max.max(key)),
+            )
+            .reduce(|| (u128::MAX, 0), |a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let shift = (128 - max.saturating_sub(min).leading_zeros()).saturating_sub(64);
+        Ok(Keys::Short { cells, min, shift })
+    }
+
+    /// The key of a kept row.
+    #[inline(always)]
+    fn get(&self, row: usize) -> u128 {
         match self {
             // Flipping the sign bit makes unsigned order equal signed order.
-            Keys::Int(ids) => ids[row] as u64 ^ SIGN,
-            Keys::Uint(ids) => ids[row],
-            Keys::Rank(ranks, _) => u64::from(ranks[row]),
+            Keys::Int(ids) => u128::from(ids[row] as u64 ^ SIGN),
+            Keys::Uint(ids) => u128::from(ids[row]),
+            Keys::Short { cells, .. } => cells.get(row).map_or(0, short_key),
+            Keys::Rank(ranks, _) => u128::from(ranks[row]),
+        }
+    }
+
+    /// A key's 64 most telling bits; never falls where the key rises.
+    #[inline(always)]
+    fn digit(&self, key: u128) -> u64 {
+        match self {
+            Keys::Short { min, shift, .. } => (key.saturating_sub(*min) >> shift) as u64,
+            _ => key as u64,
         }
     }
 
     /// The ids of the distinct keys in ascending order.
-    fn into_store(self, keys: Vec<u64>) -> IdStore {
+    fn into_store(self, keys: Vec<u128>) -> IdStore {
         match self {
-            Keys::Int(_) => IdStore::Int(keys.into_iter().map(|k| (k ^ SIGN) as i64).collect()),
-            Keys::Uint(_) => IdStore::Uint(keys),
+            Keys::Int(_) => IdStore::Int(
+                keys.into_iter()
+                    .map(|key| (key as u64 ^ SIGN) as i64)
+                    .collect(),
+            ),
+            Keys::Uint(_) => IdStore::Uint(keys.into_iter().map(|key| key as u64).collect()),
+            Keys::Short { .. } => {
+                let mut bytes = Vec::new();
+                let mut offsets = vec![0];
+                for key in keys {
+                    let text = key.to_be_bytes();
+                    bytes.extend_from_slice(&text[..usize::from(text[SHORT])]);
+                    offsets.push(bytes.len() as u64);
+                }
+                // Each piece was a whole text before, so together they are valid UTF-8.
+                let bytes = String::from_utf8(bytes)
+                    .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+                IdStore::Text { offsets, bytes }
+            }
             Keys::Rank(_, store) => store,
         }
     }
@@ -79,18 +156,11 @@ pub(super) fn build(
         rows_in: rows as u64,
         ..CleaningReport::default()
     };
-    let mut buckets = check_rows(&cleaner, rows, &mut report, progress)?;
+    let buckets = check_rows(&cleaner, rows, &mut report, progress)?;
 
     let step = progress.step("events.ids", rows);
     let keep = |row: usize| buckets[row] != NO_BUCKET;
-    let keys = match &columns.customer.cells {
-        IdCells::Int(ids) => Keys::Int(ids),
-        IdCells::Uint(ids) => Keys::Uint(ids),
-        IdCells::Text(_) => {
-            let Coded { codes, store } = code_ids(&columns.customer, "events.customer", keep)?;
-            Keys::Rank(codes, store)
-        }
-    };
+    let keys = Keys::of(&columns.customer, keep)?;
     let mut codes = RowCodes {
         channels: None,
         orders: None,
@@ -111,27 +181,16 @@ pub(super) fn build(
     }
     step.advance(rows)?;
 
-    let make = |row: usize| match cleaner.check(row) {
-        Ok(clean) => {
-            let channel = codes.channels.as_ref().map_or(NO_CHANNEL, |c| c[row]);
-            record(keys.get(row), row, &clean, channel)
-        }
-        // Only rows that passed the same check before have a bucket.
-        Err(_) => Record::default(),
+    let rows = Rows {
+        cleaner: &cleaner,
+        cleaning,
+        keys: &keys,
+        codes: &codes,
     };
-    let pieces = if is_sorted(&buckets, &keys) {
-        Pieces::in_place(&buckets, &keys)
-    } else {
-        let ranges = Ranges::sample(rows, |r| (buckets[r] != NO_BUCKET).then(|| keys.get(r)));
-        assign(&mut buckets, &keys, &ranges);
-        let records = vec![Record::default(); rows];
-        let step = progress.step("events.partition", rows);
-        let advance = |rows: usize| step.advance(rows);
-        Pieces::Scattered(scatter(&buckets, ranges.len(), records, make, advance)?)
+    let mut log = match keys {
+        Keys::Short { .. } => rows.order::<5>(buckets, progress)?,
+        _ => rows.order::<4>(buckets, progress)?,
     };
-    let mut log = group_pieces(
-        &pieces, &buckets, make, &codes, cleaning, &cleaner, progress,
-    )?;
     report.rows_kept = log.kept.len() as u64;
     report.purchases_kept = log.bought.value();
     report.refunds_kept = log.refunded.value();
@@ -230,20 +289,20 @@ fn assign(buckets: &mut [u16], keys: &Keys<'_>, ranges: &Ranges) {
         .for_each(|(i, buckets)| {
             for (j, bucket) in buckets.iter_mut().enumerate() {
                 if *bucket != NO_BUCKET {
-                    *bucket = ranges.of(keys.get(i * chunk + j));
+                    *bucket = ranges.of(keys.digit(keys.get(i * chunk + j)));
                 }
             }
         });
 }
 
 /// Where the records of each piece of consecutive customers are.
-enum Pieces {
-    Scattered(Scattered<Record>),
+enum Pieces<const W: usize> {
+    Scattered(Scattered<Record<W>>),
     /// Ranges of rows that no customer straddles, and how many of them are kept.
     InPlace(Vec<(std::ops::Range<usize>, usize)>),
 }
 
-impl Pieces {
+impl<const W: usize> Pieces<W> {
     fn in_place(buckets: &[u16], keys: &Keys<'_>) -> Self {
         let target = buckets.len() / bucket_count(buckets.len()) + 1;
         let mut pieces = Vec::new();
@@ -292,124 +351,174 @@ impl Kept {
 /// Everything the pieces gave together.
 struct Assembled {
     kept: Kept,
-    keys: Vec<u64>,
+    keys: Vec<u128>,
     offsets: Vec<u64>,
     copies: Count,
     bought: ExactSum,
     refunded: ExactSum,
 }
 
-fn group_pieces(
-    pieces: &Pieces,
-    buckets: &[u16],
-    make: impl Fn(usize) -> Record + Sync,
-    codes: &RowCodes,
-    cleaning: &Cleaning,
-    cleaner: &RowCleaner<'_, '_>,
-    progress: &Progress<'_>,
-) -> Result<Assembled> {
-    let lens = pieces.lens();
-    let total: usize = lens.iter().sum();
-    let optional = |present: bool| if present { total } else { 0 };
-    let mut kept = Kept {
-        times: vec![0; total],
-        kinds: vec![0; total],
-        values: vec![0.0; total],
-        channels: vec![0; optional(codes.channels.is_some())],
-        orders: vec![0; optional(codes.orders.is_some())],
-        items: vec![0; optional(codes.items.is_some())],
-    };
-    let step = progress.step("events.order", total);
-    let drop_copies = cleaning.duplicates == DuplicatePolicy::Drop;
-    let grouped: Vec<Grouped> = {
-        // An absent column gives empty pieces.
-        let optional = |present: bool| lens.iter().map(move |len| if present { *len } else { 0 });
-        let outs: Vec<Out<'_>> = split_lens(&mut kept.times, lens.iter().copied())
-            .into_iter()
-            .zip(split_lens(&mut kept.kinds, lens.iter().copied()))
-            .zip(split_lens(&mut kept.values, lens.iter().copied()))
-            .zip(split_lens(
-                &mut kept.channels,
-                optional(codes.channels.is_some()),
-            ))
-            .zip(split_lens(
-                &mut kept.orders,
-                optional(codes.orders.is_some()),
-            ))
-            .zip(split_lens(&mut kept.items, optional(codes.items.is_some())))
-            .map(
-                |(((((times, kinds), values), channels), orders), items)| Out {
-                    times,
-                    kinds,
-                    values,
-                    channels,
-                    orders,
-                    items,
-                },
-            )
-            .collect();
-        outs.into_par_iter()
-            .enumerate()
-            .map_init(
-                || (Scratch::default(), Vec::new()),
-                |(scratch, rows), (i, out)| {
-                    let records = match pieces {
-                        Pieces::Scattered(s) => &s.records[s.offsets[i]..s.offsets[i + 1]],
-                        Pieces::InPlace(pieces) => {
-                            rows.clear();
-                            let kept = pieces[i].0.clone().filter(|r| buckets[*r] != NO_BUCKET);
-                            rows.extend(kept.map(&make));
-                            rows.as_slice()
-                        }
-                    };
-                    let grouped = scratch.group(records, codes, drop_copies, out);
-                    step.advance(records.len())?;
-                    Ok(grouped)
-                },
-            )
-            .collect::<Result<_>>()?
-    };
+/// The rows that passed the checks, on their way into the log.
+struct Rows<'b, 'c, 'a> {
+    cleaner: &'b RowCleaner<'c, 'a>,
+    cleaning: &'b Cleaning,
+    keys: &'b Keys<'b>,
+    codes: &'b RowCodes,
+}
 
-    let mut copies = Copies::default();
-    let mut all = Assembled {
-        kept,
-        keys: Vec::with_capacity(grouped.iter().map(|piece| piece.keys.len()).sum()),
-        offsets: vec![0],
-        copies: Count::default(),
-        bought: ExactSum::default(),
-        refunded: ExactSum::default(),
-    };
-    let mut end = 0;
-    for piece in &grouped {
-        copies.merge(&piece.copies);
-        all.bought.merge(piece.bought);
-        all.refunded.merge(piece.refunded);
-        all.keys.extend_from_slice(&piece.keys);
-        for count in &piece.counts {
-            end += u64::from(*count);
-            all.offsets.push(end);
+impl Rows<'_, '_, '_> {
+    #[inline(always)]
+    fn make<const W: usize>(&self, row: usize) -> Record<W> {
+        match self.cleaner.check(row) {
+            Ok(clean) => {
+                let channel = self.codes.channels.as_ref().map_or(NO_CHANNEL, |c| c[row]);
+                record(self.keys.get(row), row, &clean, channel)
+            }
+            // Only rows that passed the same check before have a bucket.
+            Err(_) => [0; W],
         }
     }
-    all.copies = copies.count;
-    if cleaning.duplicates == DuplicatePolicy::Reject
-        && let Some(row) = copies.first
-        && let Some(error) = cleaner.rejection(row as usize, DropReason::Duplicate)
-    {
-        return Err(error);
+
+    /// Scatters the rows into ranges of customers unless they come sorted, and orders each range.
+    fn order<const W: usize>(
+        &self,
+        mut buckets: Vec<u16>,
+        progress: &Progress<'_>,
+    ) -> Result<Assembled> {
+        let keys = self.keys;
+        if is_sorted(&buckets, keys) {
+            let pieces = Pieces::<W>::in_place(&buckets, keys);
+            return self.group(&pieces, &buckets, progress);
+        }
+        let rows = buckets.len();
+        let ranges = Ranges::sample(rows, |row| {
+            (buckets[row] != NO_BUCKET).then(|| keys.digit(keys.get(row)))
+        });
+        assign(&mut buckets, keys, &ranges);
+        let records = vec![[0; W]; rows];
+        let step = progress.step("events.partition", rows);
+        let advance = |rows: usize| step.advance(rows);
+        let scattered = scatter(
+            &buckets,
+            ranges.len(),
+            records,
+            |row| self.make::<W>(row),
+            advance,
+        )?;
+        self.group(&Pieces::Scattered(scattered), &buckets, progress)
     }
-    if (end as usize) < total {
-        let sizes: Vec<usize> = grouped
-            .iter()
-            .map(|piece| piece.counts.iter().map(|count| *count as usize).sum())
-            .collect();
-        close_gaps(&mut all.kept.times, &lens, &sizes);
-        close_gaps(&mut all.kept.kinds, &lens, &sizes);
-        close_gaps(&mut all.kept.values, &lens, &sizes);
-        close_gaps(&mut all.kept.channels, &lens, &sizes);
-        close_gaps(&mut all.kept.orders, &lens, &sizes);
-        close_gaps(&mut all.kept.items, &lens, &sizes);
+
+    fn group<const W: usize>(
+        &self,
+        pieces: &Pieces<W>,
+        buckets: &[u16],
+        progress: &Progress<'_>,
+    ) -> Result<Assembled> {
+        let (codes, cleaning) = (self.codes, self.cleaning);
+        let lens = pieces.lens();
+        let total: usize = lens.iter().sum();
+        let optional = |present: bool| if present { total } else { 0 };
+        let mut kept = Kept {
+            times: vec![0; total],
+            kinds: vec![0; total],
+            values: vec![0.0; total],
+            channels: vec![0; optional(codes.channels.is_some())],
+            orders: vec![0; optional(codes.orders.is_some())],
+            items: vec![0; optional(codes.items.is_some())],
+        };
+        let step = progress.step("events.order", total);
+        let drop_copies = cleaning.duplicates == DuplicatePolicy::Drop;
+        let grouped: Vec<Grouped> = {
+            // An absent column gives empty pieces.
+            let optional =
+                |present: bool| lens.iter().map(move |len| if present { *len } else { 0 });
+            let outs: Vec<Out<'_>> = split_lens(&mut kept.times, lens.iter().copied())
+                .into_iter()
+                .zip(split_lens(&mut kept.kinds, lens.iter().copied()))
+                .zip(split_lens(&mut kept.values, lens.iter().copied()))
+                .zip(split_lens(
+                    &mut kept.channels,
+                    optional(codes.channels.is_some()),
+                ))
+                .zip(split_lens(
+                    &mut kept.orders,
+                    optional(codes.orders.is_some()),
+                ))
+                .zip(split_lens(&mut kept.items, optional(codes.items.is_some())))
+                .map(
+                    |(((((times, kinds), values), channels), orders), items)| Out {
+                        times,
+                        kinds,
+                        values,
+                        channels,
+                        orders,
+                        items,
+                    },
+                )
+                .collect();
+            outs.into_par_iter()
+                .enumerate()
+                .map_init(
+                    || (Scratch::default(), Vec::new()),
+                    |(scratch, rows), (i, out)| {
+                        let records = match pieces {
+                            Pieces::Scattered(s) => &s.records[s.offsets[i]..s.offsets[i + 1]],
+                            Pieces::InPlace(pieces) => {
+                                rows.clear();
+                                let kept = pieces[i].0.clone().filter(|r| buckets[*r] != NO_BUCKET);
+                                rows.extend(kept.map(|row| self.make::<W>(row)));
+                                rows.as_slice()
+                            }
+                        };
+                        let grouped = scratch.group(records, codes, drop_copies, out);
+                        step.advance(records.len())?;
+                        Ok(grouped)
+                    },
+                )
+                .collect::<Result<_>>()?
+        };
+
+        let mut copies = Copies::default();
+        let mut all = Assembled {
+            kept,
+            keys: Vec::with_capacity(grouped.iter().map(|piece| piece.keys.len()).sum()),
+            offsets: vec![0],
+            copies: Count::default(),
+            bought: ExactSum::default(),
+            refunded: ExactSum::default(),
+        };
+        let mut end = 0;
+        for piece in &grouped {
+            copies.merge(&piece.copies);
+            all.bought.merge(piece.bought);
+            all.refunded.merge(piece.refunded);
+            all.keys.extend_from_slice(&piece.keys);
+            for count in &piece.counts {
+                end += u64::from(*count);
+                all.offsets.push(end);
+            }
+        }
+        all.copies = copies.count;
+        if cleaning.duplicates == DuplicatePolicy::Reject
+            && let Some(row) = copies.first
+            && let Some(error) = self.cleaner.rejection(row as usize, DropReason::Duplicate)
+        {
+            return Err(error);
+        }
+        if (end as usize) < total {
+            let sizes: Vec<usize> = grouped
+                .iter()
+                .map(|piece| piece.counts.iter().map(|count| *count as usize).sum())
+                .collect();
+            close_gaps(&mut all.kept.times, &lens, &sizes);
+            close_gaps(&mut all.kept.kinds, &lens, &sizes);
+            close_gaps(&mut all.kept.values, &lens, &sizes);
+            close_gaps(&mut all.kept.channels, &lens, &sizes);
+            close_gaps(&mut all.kept.orders, &lens, &sizes);
+            close_gaps(&mut all.kept.items, &lens, &sizes);
+        }
+        Ok(all)
     }
-    Ok(all)
 }
 
 /// Moves the used front of each piece together, where dropped copies left room behind it.

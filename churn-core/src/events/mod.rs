@@ -16,8 +16,8 @@ mod group;
 mod history;
 mod ids;
 mod kinds;
-mod names;
 mod partition;
+mod names;
 #[cfg(any(feature = "arrow", feature = "csv"))]
 mod roles;
 
