@@ -221,10 +221,45 @@ typedef struct churn_error churn_error;
 typedef struct churn_event_log churn_event_log;
 
 /**
+ * Features of all customers as of one instant. NaN stands only where a feature is undefined.
+ */
+typedef struct churn_feature_table churn_feature_table;
+
+/**
+ * A proven map from recency, frequency and monetary scores to segments.
+ */
+typedef struct churn_grid churn_grid;
+
+/**
+ * What every segment of a grouping looks like.
+ */
+typedef struct churn_profile churn_profile;
+
+/**
  * What a running call has done so far, and the switch that stops it. One thread passes it to a
  * long call, others read it or cancel; all functions but the free are safe from any thread.
  */
 typedef struct churn_progress churn_progress;
+
+/**
+ * An expert scorecard: points per range of each feature, added up to a churn probability.
+ */
+typedef struct churn_scorecard churn_scorecard;
+
+/**
+ * Churn probabilities of all customers, with the points of every factor.
+ */
+typedef struct churn_scores churn_scores;
+
+/**
+ * Every customer in exactly one named segment.
+ */
+typedef struct churn_segments churn_segments;
+
+/**
+ * A list of texts made by a call and freed by the caller.
+ */
+typedef struct churn_texts churn_texts;
 
 /**
  * What a call answers: CHURN_OK or the code of what went wrong. Codes are never reused.
@@ -287,6 +322,24 @@ int64_t churn_error_line(const churn_error *error);
  * Frees an error; NULL is fine.
  */
 void churn_error_free(churn_error *error);
+
+/**
+ * Number of texts; 0 for NULL.
+ */
+size_t churn_texts_len(const churn_texts *texts);
+
+/**
+ * One text, NUL-terminated UTF-8, valid until the list is freed.
+ */
+churn_status churn_texts_get(const churn_texts *texts,
+                             size_t index,
+                             const char **text,
+                             churn_error **error);
+
+/**
+ * Frees a list of texts; NULL is fine.
+ */
+void churn_texts_free(churn_texts *texts);
 
 /**
  * Makes a progress handle.
@@ -508,6 +561,46 @@ churn_status churn_event_log_build(const churn_columns *columns,
                                    churn_error **error);
 
 /**
+ * Reads, cleans and orders a CSV file, plain or gzip, from memory. `options` is JSON with the
+ * fields of the core's CsvOptions (NULL = canonical column names, comma), `cleaning` as for
+ * churn_event_log_build, `progress` may be NULL. Errors name column, row (from 0, header not
+ * counted) and line.
+ */
+churn_status churn_event_log_read_csv(const uint8_t *bytes,
+                                      size_t byte_count,
+                                      const char *options,
+                                      const char *cleaning,
+                                      const churn_progress *progress,
+                                      churn_event_log **log,
+                                      churn_error **error);
+
+/**
+ * Reads, cleans and orders a table from an Arrow C stream. The stream is moved into the call and
+ * released, whether it succeeds or fails. `names` is JSON with the fields of the core's
+ * ColumnNames (NULL = canonical names), `cleaning` as for churn_event_log_build, `progress` may be
+ * NULL.
+ */
+churn_status churn_event_log_read_stream(struct ArrowArrayStream *stream,
+                                         const char *names,
+                                         const char *cleaning,
+                                         const churn_progress *progress,
+                                         churn_event_log **log,
+                                         churn_error **error);
+
+/**
+ * Reads, cleans and orders a table from one Arrow array of structures. Array and schema are moved
+ * into the call and released, whether it succeeds or fails. The rest is as for
+ * churn_event_log_read_stream.
+ */
+churn_status churn_event_log_read_array(struct ArrowArray *array,
+                                        struct ArrowSchema *schema,
+                                        const char *names,
+                                        const char *cleaning,
+                                        const churn_progress *progress,
+                                        churn_event_log **log,
+                                        churn_error **error);
+
+/**
  * Number of events; 0 for NULL.
  */
 size_t churn_event_log_len(const churn_event_log *log);
@@ -567,6 +660,359 @@ churn_status churn_event_log_dropped(const churn_event_log *log,
  * Frees a log; what was read from it (customers, names) goes with it. NULL is fine.
  */
 void churn_event_log_free(churn_event_log *log);
+
+/**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_feature_table_len(const churn_feature_table *table);
+
+/**
+ * The customers, one per row, valid until the table is freed; NULL for NULL.
+ */
+const churn_customers *churn_feature_table_customers(const churn_feature_table *table);
+
+/**
+ * The instant that the table describes, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_feature_table_as_of_micros(const churn_feature_table *table);
+
+/**
+ * Number of features (columns); 0 for NULL.
+ */
+size_t churn_feature_table_feature_count(const churn_feature_table *table);
+
+/**
+ * What a feature means: its name, its unit ("days", "currency", "count", ...), its definition, and
+ * where it is undefined (empty if nowhere). Each output may be NULL; the texts are valid until the
+ * table is freed.
+ */
+churn_status churn_feature_table_describe(const churn_feature_table *table,
+                                          size_t index,
+                                          const char **name,
+                                          const char **unit,
+                                          const char **definition,
+                                          const char **undefined,
+                                          churn_error **error);
+
+/**
+ * The values of a feature by name, one per customer, valid until the table is freed. Fails with
+ * CHURN_UNKNOWN_NAME where there is no such feature.
+ */
+churn_status churn_feature_table_column(const churn_feature_table *table,
+                                        const char *name,
+                                        const double **values,
+                                        churn_error **error);
+
+/**
+ * The values of a feature by position, one per customer, valid until the table is freed.
+ */
+churn_status churn_feature_table_column_at(const churn_feature_table *table,
+                                           size_t index,
+                                           const double **values,
+                                           churn_error **error);
+
+/**
+ * Writes the table as an Arrow C stream: column "customer", then one column per feature. The
+ * stream is independent of the table; release it. What stood in `stream` is overwritten.
+ */
+churn_status churn_feature_table_export(const churn_feature_table *table,
+                                        struct ArrowArrayStream *stream,
+                                        churn_error **error);
+
+/**
+ * Frees a table; what was read from it (customers, columns, texts) goes with it. NULL is fine.
+ */
+void churn_feature_table_free(churn_feature_table *table);
+
+/**
+ * The scorecard that the library brings along.
+ */
+churn_status churn_scorecard_default(churn_scorecard **card, churn_error **error);
+
+/**
+ * Reads and checks a scorecard in JSON.
+ */
+churn_status churn_scorecard_from_json(const char *json,
+                                       churn_scorecard **card,
+                                       churn_error **error);
+
+/**
+ * Reads and checks a scorecard in TOML.
+ */
+churn_status churn_scorecard_from_toml(const char *toml,
+                                       churn_scorecard **card,
+                                       churn_error **error);
+
+/**
+ * The scorecard as JSON, valid until it is freed.
+ */
+churn_status churn_scorecard_to_json(const churn_scorecard *card,
+                                     const char **json,
+                                     churn_error **error);
+
+/**
+ * The scorecard as TOML, valid until it is freed.
+ */
+churn_status churn_scorecard_to_toml(const churn_scorecard *card,
+                                     const char **toml,
+                                     churn_error **error);
+
+/**
+ * Scores every customer of a table. `progress` may be NULL.
+ */
+churn_status churn_scorecard_score(const churn_scorecard *card,
+                                   const churn_feature_table *table,
+                                   const churn_progress *progress,
+                                   churn_scores **scores,
+                                   churn_error **error);
+
+/**
+ * Frees a scorecard; NULL is fine.
+ */
+void churn_scorecard_free(churn_scorecard *card);
+
+/**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_scores_len(const churn_scores *scores);
+
+/**
+ * The customers, one per row, valid until the scores are freed; NULL for NULL.
+ */
+const churn_customers *churn_scores_customers(const churn_scores *scores);
+
+/**
+ * The instant that the scores describe, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_scores_as_of_micros(const churn_scores *scores);
+
+/**
+ * How many days the probability looks ahead; 0 for NULL.
+ */
+uint32_t churn_scores_horizon_days(const churn_scores *scores);
+
+/**
+ * Probability of no purchase within the horizon, one per customer, valid until the scores are
+ * freed; NULL for NULL.
+ */
+const double *churn_scores_churn_probability(const churn_scores *scores);
+
+/**
+ * Points that every customer begins with; 0 for NULL.
+ */
+double churn_scores_base_points(const churn_scores *scores);
+
+/**
+ * Number of factors; 0 for NULL.
+ */
+size_t churn_scores_factor_count(const churn_scores *scores);
+
+/**
+ * A factor: its name, and its points for every customer (positive raises the churn probability).
+ * Each output may be NULL; both are valid until the scores are freed.
+ */
+churn_status churn_scores_factor(const churn_scores *scores,
+                                 size_t index,
+                                 const char **name,
+                                 const double **points,
+                                 churn_error **error);
+
+/**
+ * The factors that moved one customer's probability most, largest first. `factors` (indices of
+ * factors) and `points` have room for `limit` values; `count` receives how many were written:
+ * factors that moved nothing are left out.
+ */
+churn_status churn_scores_reasons(const churn_scores *scores,
+                                  size_t row,
+                                  size_t limit,
+                                  size_t *factors,
+                                  double *points,
+                                  size_t *count,
+                                  churn_error **error);
+
+/**
+ * The same reasons as sentences, e.g. "no purchase for 93 days: +16 points". `language` is "en" or
+ * "zh" (NULL = "en").
+ */
+churn_status churn_scores_sentences(const churn_scores *scores,
+                                    size_t row,
+                                    size_t limit,
+                                    const char *language,
+                                    churn_texts **sentences,
+                                    churn_error **error);
+
+/**
+ * Writes the scores as an Arrow C stream: "customer", "churn_probability", "points_<factor>" per
+ * factor and "reason_1" to "reason_<reasons>". The stream is independent of the scores; release
+ * it. What stood in `stream` is overwritten.
+ */
+churn_status churn_scores_export(const churn_scores *scores,
+                                 size_t reasons,
+                                 struct ArrowArrayStream *stream,
+                                 churn_error **error);
+
+/**
+ * Frees scores; what was read from them (customers, columns, names) goes with them. NULL is fine.
+ */
+void churn_scores_free(churn_scores *scores);
+
+/**
+ * Puts every customer into "low", "medium" or "high" by churn probability; the grouping is called
+ * "risk_tier". `tiers` is JSON with the cuts "medium" and "high" (NULL = defaults).
+ */
+churn_status churn_segments_risk_tiers(const churn_scores *scores,
+                                       const char *tiers,
+                                       churn_segments **segments,
+                                       churn_error **error);
+
+/**
+ * Puts every customer into the stage of life that the feature "lifecycle_stage" says.
+ */
+churn_status churn_segments_lifecycle(const churn_feature_table *table,
+                                      churn_segments **segments,
+                                      churn_error **error);
+
+/**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_segments_len(const churn_segments *segments);
+
+/**
+ * The customers, one per row, valid until the segments are freed; NULL for NULL.
+ */
+const churn_customers *churn_segments_customers(const churn_segments *segments);
+
+/**
+ * The instant that the segments describe, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_segments_as_of_micros(const churn_segments *segments);
+
+/**
+ * Name of the grouping, e.g. "risk_tier", valid until the segments are freed; NULL for NULL.
+ */
+const char *churn_segments_name(const churn_segments *segments);
+
+/**
+ * Index of each customer's label, valid until the segments are freed; NULL for NULL.
+ */
+const uint32_t *churn_segments_codes(const churn_segments *segments);
+
+/**
+ * Number of labels; 0 for NULL.
+ */
+size_t churn_segments_label_count(const churn_segments *segments);
+
+/**
+ * A label, e.g. "high", valid until the segments are freed.
+ */
+churn_status churn_segments_label(const churn_segments *segments,
+                                  size_t index,
+                                  const char **label,
+                                  churn_error **error);
+
+/**
+ * Writes groupings of the same customers as one Arrow C stream: "customer", then one dictionary
+ * column per grouping. The stream is independent of the segments; release it. What stood in
+ * `stream` is overwritten.
+ */
+churn_status churn_segments_export(const churn_segments *const *groupings,
+                                   size_t count,
+                                   struct ArrowArrayStream *stream,
+                                   churn_error **error);
+
+/**
+ * Frees segments; what was read from them (customers, codes, names) goes with them. NULL is fine.
+ */
+void churn_segments_free(churn_segments *segments);
+
+/**
+ * A grid that the library brings along: "rf25" (ten segments by recency and frequency) or "rfm11"
+ * (eleven segments by recency and the mean of frequency and monetary score).
+ */
+churn_status churn_grid_named(const char *name, churn_grid **grid, churn_error **error);
+
+/**
+ * Reads a grid in JSON and proves that it covers every cell exactly once.
+ */
+churn_status churn_grid_from_json(const char *json, churn_grid **grid, churn_error **error);
+
+/**
+ * Reads a grid in TOML and proves that it covers every cell exactly once.
+ */
+churn_status churn_grid_from_toml(const char *toml, churn_grid **grid, churn_error **error);
+
+/**
+ * The grid as JSON, valid until it is freed.
+ */
+churn_status churn_grid_to_json(const churn_grid *grid, const char **json, churn_error **error);
+
+/**
+ * The grid as TOML, valid until it is freed.
+ */
+churn_status churn_grid_to_toml(const churn_grid *grid, const char **toml, churn_error **error);
+
+/**
+ * Puts every customer into the segment that covers its scores ("recency_score" and the others that
+ * the grid reads). Customers without any score are in "no_purchase".
+ */
+churn_status churn_grid_assign(const churn_grid *grid,
+                               const churn_feature_table *table,
+                               churn_segments **segments,
+                               churn_error **error);
+
+/**
+ * Frees a grid; NULL is fine.
+ */
+void churn_grid_free(churn_grid *grid);
+
+/**
+ * Describes every segment by its size, its money and the mean of every feature. Fails with
+ * CHURN_MISALIGNED where segments and table speak of other customers or instants.
+ */
+churn_status churn_profile_build(const churn_segments *segments,
+                                 const churn_feature_table *table,
+                                 churn_profile **profile,
+                                 churn_error **error);
+
+/**
+ * Number of segments, empty ones included; 0 for NULL.
+ */
+size_t churn_profile_len(const churn_profile *profile);
+
+/**
+ * One segment: its label (valid until the profile is freed), number of customers, their share of
+ * all (0 to 1), money (currency) and its share, NaN where the money of all is not above 0. Each
+ * output may be NULL.
+ */
+churn_status churn_profile_segment(const churn_profile *profile,
+                                   size_t index,
+                                   const char **label,
+                                   uint64_t *customers,
+                                   double *share,
+                                   double *money,
+                                   double *money_share,
+                                   churn_error **error);
+
+/**
+ * Mean of a feature over the customers of a segment who have a value (NaN where none has), and
+ * how many these are. Each output may be NULL.
+ */
+churn_status churn_profile_mean(const churn_profile *profile,
+                                size_t index,
+                                const char *feature,
+                                double *mean,
+                                uint64_t *defined,
+                                churn_error **error);
+
+/**
+ * The profile as a text table for people, valid until it is freed; NULL for NULL.
+ */
+const char *churn_profile_text(const churn_profile *profile);
+
+/**
+ * Frees a profile; NULL is fine.
+ */
+void churn_profile_free(churn_profile *profile);
 
 /**
  * Version of the library, e.g. "0.1.0". Static.
@@ -818,6 +1264,46 @@ churn_status churn_event_log_build(const churn_columns *columns,
                                    churn_error **error);
 
 /**
+ * Reads, cleans and orders a CSV file, plain or gzip, from memory. `options` is JSON with the
+ * fields of the core's CsvOptions (NULL = canonical column names, comma), `cleaning` as for
+ * churn_event_log_build, `progress` may be NULL. Errors name column, row (from 0, header not
+ * counted) and line.
+ */
+churn_status churn_event_log_read_csv(const uint8_t *bytes,
+                                      size_t byte_count,
+                                      const char *options,
+                                      const char *cleaning,
+                                      const churn_progress *progress,
+                                      churn_event_log **log,
+                                      churn_error **error);
+
+/**
+ * Reads, cleans and orders a table from an Arrow C stream. The stream is moved into the call and
+ * released, whether it succeeds or fails. `names` is JSON with the fields of the core's
+ * ColumnNames (NULL = canonical names), `cleaning` as for churn_event_log_build, `progress` may be
+ * NULL.
+ */
+churn_status churn_event_log_read_stream(struct ArrowArrayStream *stream,
+                                         const char *names,
+                                         const char *cleaning,
+                                         const churn_progress *progress,
+                                         churn_event_log **log,
+                                         churn_error **error);
+
+/**
+ * Reads, cleans and orders a table from one Arrow array of structures. Array and schema are moved
+ * into the call and released, whether it succeeds or fails. The rest is as for
+ * churn_event_log_read_stream.
+ */
+churn_status churn_event_log_read_array(struct ArrowArray *array,
+                                        struct ArrowSchema *schema,
+                                        const char *names,
+                                        const char *cleaning,
+                                        const churn_progress *progress,
+                                        churn_event_log **log,
+                                        churn_error **error);
+
+/**
  * Number of events; 0 for NULL.
  */
 size_t churn_event_log_len(const churn_event_log *log);
@@ -879,6 +1365,69 @@ churn_status churn_event_log_dropped(const churn_event_log *log,
 void churn_event_log_free(churn_event_log *log);
 
 /**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_feature_table_len(const churn_feature_table *table);
+
+/**
+ * The customers, one per row, valid until the table is freed; NULL for NULL.
+ */
+const churn_customers *churn_feature_table_customers(const churn_feature_table *table);
+
+/**
+ * The instant that the table describes, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_feature_table_as_of_micros(const churn_feature_table *table);
+
+/**
+ * Number of features (columns); 0 for NULL.
+ */
+size_t churn_feature_table_feature_count(const churn_feature_table *table);
+
+/**
+ * What a feature means: its name, its unit ("days", "currency", "count", ...), its definition, and
+ * where it is undefined (empty if nowhere). Each output may be NULL; the texts are valid until the
+ * table is freed.
+ */
+churn_status churn_feature_table_describe(const churn_feature_table *table,
+                                          size_t index,
+                                          const char **name,
+                                          const char **unit,
+                                          const char **definition,
+                                          const char **undefined,
+                                          churn_error **error);
+
+/**
+ * The values of a feature by name, one per customer, valid until the table is freed. Fails with
+ * CHURN_UNKNOWN_NAME where there is no such feature.
+ */
+churn_status churn_feature_table_column(const churn_feature_table *table,
+                                        const char *name,
+                                        const double **values,
+                                        churn_error **error);
+
+/**
+ * The values of a feature by position, one per customer, valid until the table is freed.
+ */
+churn_status churn_feature_table_column_at(const churn_feature_table *table,
+                                           size_t index,
+                                           const double **values,
+                                           churn_error **error);
+
+/**
+ * Writes the table as an Arrow C stream: column "customer", then one column per feature. The
+ * stream is independent of the table; release it. What stood in `stream` is overwritten.
+ */
+churn_status churn_feature_table_export(const churn_feature_table *table,
+                                        struct ArrowArrayStream *stream,
+                                        churn_error **error);
+
+/**
+ * Frees a table; what was read from it (customers, columns, texts) goes with it. NULL is fine.
+ */
+void churn_feature_table_free(churn_feature_table *table);
+
+/**
  * Makes a progress handle.
  */
 churn_status churn_progress_new(churn_progress **progress, churn_error **error);
@@ -905,6 +1454,314 @@ churn_status churn_progress_cancel(const churn_progress *progress, churn_error *
  * Frees a progress handle, after the calls that use it returned; NULL is fine.
  */
 void churn_progress_free(churn_progress *progress);
+
+/**
+ * The scorecard that the library brings along.
+ */
+churn_status churn_scorecard_default(churn_scorecard **card, churn_error **error);
+
+/**
+ * Reads and checks a scorecard in JSON.
+ */
+churn_status churn_scorecard_from_json(const char *json,
+                                       churn_scorecard **card,
+                                       churn_error **error);
+
+/**
+ * Reads and checks a scorecard in TOML.
+ */
+churn_status churn_scorecard_from_toml(const char *toml,
+                                       churn_scorecard **card,
+                                       churn_error **error);
+
+/**
+ * The scorecard as JSON, valid until it is freed.
+ */
+churn_status churn_scorecard_to_json(const churn_scorecard *card,
+                                     const char **json,
+                                     churn_error **error);
+
+/**
+ * The scorecard as TOML, valid until it is freed.
+ */
+churn_status churn_scorecard_to_toml(const churn_scorecard *card,
+                                     const char **toml,
+                                     churn_error **error);
+
+/**
+ * Scores every customer of a table. `progress` may be NULL.
+ */
+churn_status churn_scorecard_score(const churn_scorecard *card,
+                                   const churn_feature_table *table,
+                                   const churn_progress *progress,
+                                   churn_scores **scores,
+                                   churn_error **error);
+
+/**
+ * Frees a scorecard; NULL is fine.
+ */
+void churn_scorecard_free(churn_scorecard *card);
+
+/**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_scores_len(const churn_scores *scores);
+
+/**
+ * The customers, one per row, valid until the scores are freed; NULL for NULL.
+ */
+const churn_customers *churn_scores_customers(const churn_scores *scores);
+
+/**
+ * The instant that the scores describe, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_scores_as_of_micros(const churn_scores *scores);
+
+/**
+ * How many days the probability looks ahead; 0 for NULL.
+ */
+uint32_t churn_scores_horizon_days(const churn_scores *scores);
+
+/**
+ * Probability of no purchase within the horizon, one per customer, valid until the scores are
+ * freed; NULL for NULL.
+ */
+const double *churn_scores_churn_probability(const churn_scores *scores);
+
+/**
+ * Points that every customer begins with; 0 for NULL.
+ */
+double churn_scores_base_points(const churn_scores *scores);
+
+/**
+ * Number of factors; 0 for NULL.
+ */
+size_t churn_scores_factor_count(const churn_scores *scores);
+
+/**
+ * A factor: its name, and its points for every customer (positive raises the churn probability).
+ * Each output may be NULL; both are valid until the scores are freed.
+ */
+churn_status churn_scores_factor(const churn_scores *scores,
+                                 size_t index,
+                                 const char **name,
+                                 const double **points,
+                                 churn_error **error);
+
+/**
+ * The factors that moved one customer's probability most, largest first. `factors` (indices of
+ * factors) and `points` have room for `limit` values; `count` receives how many were written:
+ * factors that moved nothing are left out.
+ */
+churn_status churn_scores_reasons(const churn_scores *scores,
+                                  size_t row,
+                                  size_t limit,
+                                  size_t *factors,
+                                  double *points,
+                                  size_t *count,
+                                  churn_error **error);
+
+/**
+ * The same reasons as sentences, e.g. "no purchase for 93 days: +16 points". `language` is "en" or
+ * "zh" (NULL = "en").
+ */
+churn_status churn_scores_sentences(const churn_scores *scores,
+                                    size_t row,
+                                    size_t limit,
+                                    const char *language,
+                                    churn_texts **sentences,
+                                    churn_error **error);
+
+/**
+ * Writes the scores as an Arrow C stream: "customer", "churn_probability", "points_<factor>" per
+ * factor and "reason_1" to "reason_<reasons>". The stream is independent of the scores; release
+ * it. What stood in `stream` is overwritten.
+ */
+churn_status churn_scores_export(const churn_scores *scores,
+                                 size_t reasons,
+                                 struct ArrowArrayStream *stream,
+                                 churn_error **error);
+
+/**
+ * Frees scores; what was read from them (customers, columns, names) goes with them. NULL is fine.
+ */
+void churn_scores_free(churn_scores *scores);
+
+/**
+ * Puts every customer into "low", "medium" or "high" by churn probability; the grouping is called
+ * "risk_tier". `tiers` is JSON with the cuts "medium" and "high" (NULL = defaults).
+ */
+churn_status churn_segments_risk_tiers(const churn_scores *scores,
+                                       const char *tiers,
+                                       churn_segments **segments,
+                                       churn_error **error);
+
+/**
+ * Puts every customer into the stage of life that the feature "lifecycle_stage" says.
+ */
+churn_status churn_segments_lifecycle(const churn_feature_table *table,
+                                      churn_segments **segments,
+                                      churn_error **error);
+
+/**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_segments_len(const churn_segments *segments);
+
+/**
+ * The customers, one per row, valid until the segments are freed; NULL for NULL.
+ */
+const churn_customers *churn_segments_customers(const churn_segments *segments);
+
+/**
+ * The instant that the segments describe, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_segments_as_of_micros(const churn_segments *segments);
+
+/**
+ * Name of the grouping, e.g. "risk_tier", valid until the segments are freed; NULL for NULL.
+ */
+const char *churn_segments_name(const churn_segments *segments);
+
+/**
+ * Index of each customer's label, valid until the segments are freed; NULL for NULL.
+ */
+const uint32_t *churn_segments_codes(const churn_segments *segments);
+
+/**
+ * Number of labels; 0 for NULL.
+ */
+size_t churn_segments_label_count(const churn_segments *segments);
+
+/**
+ * A label, e.g. "high", valid until the segments are freed.
+ */
+churn_status churn_segments_label(const churn_segments *segments,
+                                  size_t index,
+                                  const char **label,
+                                  churn_error **error);
+
+/**
+ * Writes groupings of the same customers as one Arrow C stream: "customer", then one dictionary
+ * column per grouping. The stream is independent of the segments; release it. What stood in
+ * `stream` is overwritten.
+ */
+churn_status churn_segments_export(const churn_segments *const *groupings,
+                                   size_t count,
+                                   struct ArrowArrayStream *stream,
+                                   churn_error **error);
+
+/**
+ * Frees segments; what was read from them (customers, codes, names) goes with them. NULL is fine.
+ */
+void churn_segments_free(churn_segments *segments);
+
+/**
+ * A grid that the library brings along: "rf25" (ten segments by recency and frequency) or "rfm11"
+ * (eleven segments by recency and the mean of frequency and monetary score).
+ */
+churn_status churn_grid_named(const char *name, churn_grid **grid, churn_error **error);
+
+/**
+ * Reads a grid in JSON and proves that it covers every cell exactly once.
+ */
+churn_status churn_grid_from_json(const char *json, churn_grid **grid, churn_error **error);
+
+/**
+ * Reads a grid in TOML and proves that it covers every cell exactly once.
+ */
+churn_status churn_grid_from_toml(const char *toml, churn_grid **grid, churn_error **error);
+
+/**
+ * The grid as JSON, valid until it is freed.
+ */
+churn_status churn_grid_to_json(const churn_grid *grid, const char **json, churn_error **error);
+
+/**
+ * The grid as TOML, valid until it is freed.
+ */
+churn_status churn_grid_to_toml(const churn_grid *grid, const char **toml, churn_error **error);
+
+/**
+ * Puts every customer into the segment that covers its scores ("recency_score" and the others that
+ * the grid reads). Customers without any score are in "no_purchase".
+ */
+churn_status churn_grid_assign(const churn_grid *grid,
+                               const churn_feature_table *table,
+                               churn_segments **segments,
+                               churn_error **error);
+
+/**
+ * Frees a grid; NULL is fine.
+ */
+void churn_grid_free(churn_grid *grid);
+
+/**
+ * Describes every segment by its size, its money and the mean of every feature. Fails with
+ * CHURN_MISALIGNED where segments and table speak of other customers or instants.
+ */
+churn_status churn_profile_build(const churn_segments *segments,
+                                 const churn_feature_table *table,
+                                 churn_profile **profile,
+                                 churn_error **error);
+
+/**
+ * Number of segments, empty ones included; 0 for NULL.
+ */
+size_t churn_profile_len(const churn_profile *profile);
+
+/**
+ * One segment: its label (valid until the profile is freed), number of customers, their share of
+ * all (0 to 1), money (currency) and its share, NaN where the money of all is not above 0. Each
+ * output may be NULL.
+ */
+churn_status churn_profile_segment(const churn_profile *profile,
+                                   size_t index,
+                                   const char **label,
+                                   uint64_t *customers,
+                                   double *share,
+                                   double *money,
+                                   double *money_share,
+                                   churn_error **error);
+
+/**
+ * Mean of a feature over the customers of a segment who have a value (NaN where none has), and
+ * how many these are. Each output may be NULL.
+ */
+churn_status churn_profile_mean(const churn_profile *profile,
+                                size_t index,
+                                const char *feature,
+                                double *mean,
+                                uint64_t *defined,
+                                churn_error **error);
+
+/**
+ * The profile as a text table for people, valid until it is freed; NULL for NULL.
+ */
+const char *churn_profile_text(const churn_profile *profile);
+
+/**
+ * Frees a profile; NULL is fine.
+ */
+void churn_profile_free(churn_profile *profile);
+
+/**
+ * Number of texts; 0 for NULL.
+ */
+size_t churn_texts_len(const churn_texts *texts);
+
+/**
+ * One text, NUL-terminated UTF-8, valid until the list is freed.
+ */
+churn_status churn_texts_get(const churn_texts *texts,
+                             size_t index,
+                             const char **text,
+                             churn_error **error);
+
+/**
+ * Frees a list of texts; NULL is fine.
+ */
+void churn_texts_free(churn_texts *texts);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -226,7 +226,7 @@ impl churn_columns {
                         *flag &= !text.is_null();
                     }
                 }
-                TextCells::Strs(cells.into())
+                TextCells::StrsOwned(cells)
             }
             Texts::Packed {
                 bytes,

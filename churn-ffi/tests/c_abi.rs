@@ -131,6 +131,16 @@ fn events() {
 }
 
 #[test]
+fn csv() {
+    compile_and_run("test_csv.c");
+}
+
+#[test]
+fn arrow() {
+    compile_and_run("test_arrow.c");
+}
+
+#[test]
 fn progress() {
     compile_and_run("test_progress.c");
 }
