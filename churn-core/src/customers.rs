@@ -110,7 +110,11 @@ impl Customers {
 
     /// The customers at these ascending row numbers of this spine.
     pub(crate) fn subset(&self, rows: Vec<u32>) -> Self {
-        debug_assert!(self.rows.is_none() && rows.is_sorted());
+        debug_assert!(rows.is_sorted());
+        let rows: Vec<u32> = match &self.rows {
+            None => rows,
+            Some(own) => rows.iter().map(|row| own[*row as usize]).collect(),
+        };
         Customers {
             store: Arc::clone(&self.store),
             rows: (rows.len() < self.store.len()).then(|| rows.into()),
@@ -257,6 +261,7 @@ mod tests {
         let all = Customers::from_ints([3, 1, 2, 7]);
         let some = all.subset(vec![0, 2]);
         assert_eq!(some, Customers::from_ints([1, 3]));
+        assert_eq!(some.subset(vec![1]), Customers::from_ints([3]));
         assert_eq!(some.find(3_i64), Some(1));
         assert_eq!(some.find(2_i64), None);
         assert_eq!(some.get(1), CustomerId::Int(3));

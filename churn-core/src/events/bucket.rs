@@ -4,8 +4,7 @@ use rayon::prelude::*;
 
 use super::clean::{CleanRow, Count};
 use super::group::RowCodes;
-use super::ids::NONE;
-use super::{EventKind, FIRST_LINE};
+use super::{EventKind, FIRST_LINE, NO_ORDER};
 use crate::math::sum::ExactSum;
 
 /// A checked row on its way: time, bits of the value, row | kind << 32 | channel << 40, and the
@@ -89,7 +88,7 @@ pub(super) struct Out<'a> {
     pub(super) kinds: &'a mut [u8],
     pub(super) values: &'a mut [f64],
     pub(super) channels: &'a mut [u8],
-    pub(super) orders: &'a mut [u32],
+    pub(super) orders: &'a mut [u64],
     pub(super) items: &'a mut [u32],
 }
 
@@ -119,8 +118,8 @@ pub(super) struct Scratch {
     next: Vec<u32>,
     /// Time and record number, customer after customer.
     order: Vec<(i64, u32)>,
-    /// Order code and position of the purchase lines of one customer.
-    lines: Vec<(u32, u32)>,
+    /// Order and position of the purchase lines of one customer.
+    lines: Vec<(u64, u32)>,
 }
 
 /// Above so many rows one customer is worth both cores.
@@ -131,7 +130,7 @@ impl Scratch {
     pub(super) fn group<const W: usize>(
         &mut self,
         records: &[Record<W>],
-        codes: &RowCodes,
+        codes: &RowCodes<'_>,
         drop_copies: bool,
         mut out: Out<'_>,
     ) -> Grouped {
@@ -258,9 +257,9 @@ impl Scratch {
             if out.kinds[i] != EventKind::Purchase.code() {
                 continue;
             }
-            match out.orders.get(i).copied().unwrap_or(NONE) {
+            match out.orders.get(i).copied().unwrap_or(NO_ORDER) {
                 // Lines without order id at one instant are one order.
-                NONE => {
+                NO_ORDER => {
                     if last_loose != Some(out.times[i]) {
                         out.kinds[i] |= FIRST_LINE;
                     }
@@ -280,7 +279,7 @@ impl Scratch {
 
 impl Out<'_> {
     #[inline]
-    fn write(&mut self, place: usize, record: &[u64], codes: &RowCodes) {
+    fn write(&mut self, place: usize, record: &[u64], codes: &RowCodes<'_>) {
         self.times[place] = record[0] as i64;
         self.kinds[place] = kind(record);
         self.values[place] = value(record);
@@ -288,7 +287,7 @@ impl Out<'_> {
             self.channels[place] = channel(record);
         }
         if let Some(orders) = &codes.orders {
-            self.orders[place] = orders[row(record)];
+            self.orders[place] = orders.fingerprint(row(record));
         }
         if let Some(items) = &codes.items {
             self.items[place] = items[row(record)];
@@ -297,7 +296,11 @@ impl Out<'_> {
 }
 
 /// Puts one customer's events in canonical order: time, then kind, value, channel, order, item.
-fn sort_events<const W: usize>(events: &mut [(i64, u32)], records: &[Record<W>], codes: &RowCodes) {
+fn sort_events<const W: usize>(
+    events: &mut [(i64, u32)],
+    records: &[Record<W>],
+    codes: &RowCodes<'_>,
+) {
     if !events.is_sorted_by_key(|event| event.0) {
         if events.len() > PARALLEL_SORT {
             events.par_sort_unstable();
@@ -314,16 +317,21 @@ fn sort_events<const W: usize>(events: &mut [(i64, u32)], records: &[Record<W>],
 }
 
 /// Order of two events of one customer at one instant; equal events are copies.
-fn compare(a: &[u64], b: &[u64], codes: &RowCodes) -> std::cmp::Ordering {
-    let coded = |codes: &Option<Vec<u32>>| match codes {
+fn compare(a: &[u64], b: &[u64], codes: &RowCodes<'_>) -> std::cmp::Ordering {
+    let (row_a, row_b) = (row(a), row(b));
+    let orders = || match &codes.orders {
         None => std::cmp::Ordering::Equal,
-        Some(codes) => codes[row(a)].cmp(&codes[row(b)]),
+        Some(orders) => orders.fingerprint(row_a).cmp(&orders.fingerprint(row_b)),
+    };
+    let items = || match &codes.items {
+        None => std::cmp::Ordering::Equal,
+        Some(items) => items[row_a].cmp(&items[row_b]),
     };
     kind(a)
         .cmp(&kind(b))
         // Values are not negative, so their bits sort like they do.
         .then_with(|| a[1].cmp(&b[1]))
         .then_with(|| channel(a).cmp(&channel(b)))
-        .then_with(|| coded(&codes.orders))
-        .then_with(|| coded(&codes.items))
+        .then_with(orders)
+        .then_with(items)
 }

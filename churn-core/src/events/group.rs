@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::bucket::{Copies, Grouped, Out, Record, Scratch, record};
 use super::clean::{Cleaning, CleaningReport, Count, DropReason, DuplicatePolicy, RowCleaner};
 use super::columns::{EventColumns, IdCells, IdColumn, TextCells};
-use super::ids::{Coded, NONE, code_few_names, code_ids};
+use super::ids::{Coded, NONE, Orders, code_few_names, code_ids};
 use super::partition::{
     NO_BUCKET, Ranges, Scattered, bucket_count, chunk_rows, scatter, split_lens,
 };
@@ -130,9 +130,9 @@ impl<'c> Keys<'c> {
 }
 
 /// Codes per row of the columns that are compared only.
-pub(super) struct RowCodes {
+pub(super) struct RowCodes<'c> {
     pub(super) channels: Option<Vec<u8>>,
-    pub(super) orders: Option<Vec<u32>>,
+    pub(super) orders: Option<Orders<'c>>,
     pub(super) items: Option<Vec<u32>>,
 }
 
@@ -172,7 +172,7 @@ pub(super) fn build(
         (codes.channels, channel_names) = (Some(channels), names);
     }
     if let Some(column) = &columns.order {
-        codes.orders = Some(code_ids(column, "events.order", keep)?.codes);
+        codes.orders = Some(Orders::new(column));
     }
     let mut item_ids = None;
     if let Some(column) = &columns.item {
@@ -338,7 +338,7 @@ struct Kept {
     kinds: Vec<u8>,
     values: Vec<f64>,
     channels: Vec<u8>,
-    orders: Vec<u32>,
+    orders: Vec<u64>,
     items: Vec<u32>,
 }
 
@@ -363,7 +363,7 @@ struct Rows<'b, 'c, 'a> {
     cleaner: &'b RowCleaner<'c, 'a>,
     cleaning: &'b Cleaning,
     keys: &'b Keys<'b>,
-    codes: &'b RowCodes,
+    codes: &'b RowCodes<'b>,
 }
 
 impl Rows<'_, '_, '_> {

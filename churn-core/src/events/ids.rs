@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rayon::prelude::*;
 
+use super::NO_ORDER;
 use super::clean::is_missing;
 use super::columns::{IdCells, IdColumn, TextCells, TextColumn, is_valid};
 use super::partition::{NO_BUCKET, bucket_count, chunk_rows, scatter};
@@ -280,6 +281,38 @@ fn rank_used(
         })
         .collect();
     (ranks, sorted.into_iter().map(str::to_owned).collect())
+}
+
+/// Order ids as integers that are equal for equal ids.
+///
+/// Orders are only ever compared with other orders of one customer. Integer ids stay themselves up
+/// to a mix that has an inverse; texts become a 64-bit fingerprint, under which two of a
+/// customer's n orders coincide with a probability of about n² / 2⁶⁵. In return orders need no
+/// dictionary, which would have to be renumbered with every appended batch.
+pub(super) struct Orders<'c>(&'c IdColumn<'c>);
+
+impl<'c> Orders<'c> {
+    pub(super) fn new(column: &'c IdColumn<'c>) -> Self {
+        Orders(column)
+    }
+
+    /// The order of a row, [`NO_ORDER`] where it has none.
+    #[inline]
+    pub(super) fn fingerprint(&self, row: usize) -> u64 {
+        if !is_valid(&self.0.valid, row) {
+            return NO_ORDER;
+        }
+        let id = match &self.0.cells {
+            IdCells::Int(ids) => ids[row] as u64,
+            IdCells::Uint(ids) => ids[row],
+            IdCells::Text(cells) => match cells.get(row) {
+                None | Some("") => return NO_ORDER,
+                Some(id) => hash(&id),
+            },
+        };
+        // An odd factor is a bijection; the one id that lands on the reserved value gives way.
+        id.wrapping_mul(0x9e37_79b9_7f4a_7c15).min(NO_ORDER - 1)
+    }
 }
 
 /// Multiply-and-fold hash of 8 bytes at a time: ids need speed, not resistance, since results do

@@ -16,8 +16,8 @@ mod group;
 mod history;
 mod ids;
 mod kinds;
-mod partition;
 mod names;
+mod partition;
 #[cfg(any(feature = "arrow", feature = "csv"))]
 mod roles;
 
@@ -48,6 +48,9 @@ const FIRST_LINE: u8 = 0x80;
 /// Stored channel of an event without one.
 const NO_CHANNEL: u8 = u8::MAX;
 
+/// Stored order of an event without one.
+const NO_ORDER: u64 = u64::MAX;
+
 /// An event log: checked once, customer-major, each customer's events in canonical order (time,
 /// then kind, value, channel, order, item), so that no result depends on the order of the input.
 ///
@@ -72,7 +75,8 @@ pub struct EventLog {
     kinds: Vec<u8>,
     values: Vec<f64>,
     channels: Option<Vec<u8>>,
-    orders: Option<Vec<u32>>,
+    /// Fingerprints of order ids, [`NO_ORDER`] where a row has none.
+    orders: Option<Vec<u64>>,
     items: Option<Vec<u32>>,
     item_ids: Option<Customers>,
     channel_names: std::sync::Arc<[String]>,

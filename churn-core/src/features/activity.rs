@@ -1,0 +1,281 @@
+//! How lively a customer is between purchases: browsing, dwelling and interacting, with memory
+//! that fades.
+//!
+//! ```text
+//! raw = Σ over events  weight(kind) · 2^(−age / half_life)      age = days from the event to as_of
+//! weight of a view = view + dwell_minute · min(minutes, dwell_cap)
+//! activity = 10 · raw / (raw + half_point)
+//! ```
+//!
+//! The hyperbola is preferred to `1 − exp(−raw / scale)` because it never rounds to 10 while `raw`
+//! still grows, so the busiest customers stay in order, and because its one parameter can be said
+//! in words: so much fresh behaviour is a 5. Purchases do not count: recency and frequency already
+//! measure them, and a model should be able to tell buying from browsing.
+
+use serde::{Deserialize, Serialize};
+
+use super::FeatureInfo;
+use super::purchases::days;
+use crate::error::{Error, Result};
+use crate::events::{Event, EventKind};
+
+/// Weights of the activity score. The weights are points per event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ActivitySettings {
+    /// Days after which an event counts half. Default 30.
+    pub half_life_days: f64,
+    /// Points of fresh behaviour that make a score of 5. Default 10.
+    pub half_point: f64,
+    /// Points of a view. Default 1.
+    pub view: f64,
+    /// Points of each minute of dwell time of a view. Default 0.2.
+    pub dwell_minute: f64,
+    /// Minutes of dwell time that count at most per view. Default 10.
+    pub dwell_cap_minutes: f64,
+    /// Points of putting something into the cart. Default 3.
+    pub cart: f64,
+    /// Points of marking a favourite. Default 2.
+    pub favourite: f64,
+    /// Points of sharing something. Default 3.
+    pub share: f64,
+    /// Points of writing a review. Default 4.
+    pub review: f64,
+    /// Points of any other interaction. Default 1.
+    pub interaction: f64,
+    /// Points of clicking an advertisement. Default 1.
+    pub ad_click: f64,
+}
+
+impl Default for ActivitySettings {
+    fn default() -> Self {
+        ActivitySettings {
+            half_life_days: 30.0,
+            half_point: 10.0,
+            view: 1.0,
+            dwell_minute: 0.2,
+            dwell_cap_minutes: 10.0,
+            cart: 3.0,
+            favourite: 2.0,
+            share: 3.0,
+            review: 4.0,
+            interaction: 1.0,
+            ad_click: 1.0,
+        }
+    }
+}
+
+impl ActivitySettings {
+    pub(super) fn check(&self) -> Result<()> {
+        for (name, value, positive) in [
+            ("half_life_days", self.half_life_days, true),
+            ("half_point", self.half_point, true),
+            ("view", self.view, false),
+            ("dwell_minute", self.dwell_minute, false),
+            ("dwell_cap_minutes", self.dwell_cap_minutes, false),
+            ("cart", self.cart, false),
+            ("favourite", self.favourite, false),
+            ("share", self.share, false),
+            ("review", self.review, false),
+            ("interaction", self.interaction, false),
+            ("ad_click", self.ad_click, false),
+        ] {
+            if !(0.0..=1e6).contains(&value) || positive && value < 1e-6 {
+                let least = if positive { "0.000001" } else { "0" };
+                return Err(Error::invalid_parameter(
+                    format!("features.activity.{name}"),
+                    format_args!("{least} to 1000000"),
+                    value,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn weight(&self, kind: EventKind) -> f64 {
+        match kind {
+            EventKind::View => self.view,
+            EventKind::Cart => self.cart,
+            EventKind::Favourite => self.favourite,
+            EventKind::Share => self.share,
+            EventKind::Review => self.review,
+            EventKind::Interaction => self.interaction,
+            EventKind::AdClick => self.ad_click,
+            _ => 0.0,
+        }
+    }
+}
+
+/// Whether events of this kind show the customer in the shop, other than by buying.
+pub(super) fn is_browsing(kind: EventKind) -> bool {
+    kind == EventKind::View || is_interaction(kind)
+}
+
+/// Whether events of this kind are something the customer did in the shop beyond looking.
+#[inline]
+pub(super) fn is_interaction(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Cart
+            | EventKind::Favourite
+            | EventKind::Share
+            | EventKind::Review
+            | EventKind::Interaction
+            | EventKind::AdClick
+    )
+}
+
+/// Whether the customer showed a sign of life by this event: anything but being sent a message
+/// and contacts about something that went wrong.
+#[inline]
+fn is_own_behaviour(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Purchase
+            | EventKind::View
+            | EventKind::MessageOpened
+            | EventKind::MessageClicked
+            | EventKind::MessageAnswered
+    ) || is_interaction(kind)
+}
+
+pub(super) const COUNT: usize = 3;
+
+pub(super) fn catalogue(settings: &ActivitySettings, out: &mut Vec<FeatureInfo>) {
+    out.extend([
+        FeatureInfo::new(
+            "activity",
+            "score",
+            format!(
+                "views, dwell time and interactions, halved every {} days; 10 = very active",
+                settings.half_life_days
+            ),
+        )
+        .undefined("NaN for all if no event of the population is a view or an interaction")
+        .at_least(0.0)
+        .at_most(10.0),
+        FeatureInfo::new("days_since_last_view", "days", "last view to as_of")
+            .undefined("NaN for those who never viewed anything")
+            .at_least(0.0),
+        FeatureInfo::new(
+            "days_since_last_activity",
+            "days",
+            "last sign of life (view, interaction, purchase, message opened, clicked or answered) to as_of",
+        )
+        .undefined("NaN for those who never showed one")
+        .at_least(0.0),
+    ]);
+}
+
+/// Activity of one customer.
+#[derive(Debug, Clone)]
+pub(super) struct Activity {
+    settings: ActivitySettings,
+    /// By code of the kind; all codes are below 16.
+    weights: [f64; 16],
+    as_of: i64,
+    raw: f64,
+    last_view: Option<i64>,
+    last_activity: Option<i64>,
+}
+
+impl Activity {
+    pub(super) fn new(settings: &ActivitySettings, as_of: i64) -> Self {
+        let mut weights = [0.0; 16];
+        for kind in EventKind::ALL {
+            weights[usize::from(kind.code())] = settings.weight(kind);
+        }
+        Activity {
+            settings: settings.clone(),
+            weights,
+            as_of,
+            raw: 0.0,
+            last_view: None,
+            last_activity: None,
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        (self.raw, self.last_view, self.last_activity) = (0.0, None, None);
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, event: &Event) {
+        let time = event.time.micros();
+        let mut weight = self.weights[usize::from(event.kind.code() & 15)];
+        if event.kind == EventKind::View {
+            self.last_view = Some(time);
+            let minutes = (event.value / 60.0).min(self.settings.dwell_cap_minutes);
+            weight += self.settings.dwell_minute * minutes;
+        }
+        if weight > 0.0 {
+            let age = days(self.as_of - time);
+            self.raw += weight * (-age / self.settings.half_life_days).exp2();
+        }
+        if is_own_behaviour(event.kind) {
+            self.last_activity = Some(time);
+        }
+    }
+
+    pub(super) fn finish(&self, shop_records_browsing: bool, out: &mut [f64]) {
+        out[0] = if shop_records_browsing {
+            10.0 * self.raw / (self.raw + self.settings.half_point)
+        } else {
+            f64::NAN
+        };
+        let since = |time: Option<i64>| time.map_or(f64::NAN, |time| days(self.as_of - time));
+        out[1] = since(self.last_view);
+        out[2] = since(self.last_activity);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AsOf;
+    use crate::features::testing::{column, log};
+    use crate::features::{FeatureSpec, build};
+
+    #[test]
+    fn score_by_hand() {
+        let log = log(&[
+            // 30 days old: half of 1 + 0.2 · 5 minutes; capped at 10 minutes the second time.
+            ("ann", "2020-01-01", "view", 300.0),
+            ("ann", "2020-01-31", "view", 36_000.0),
+            ("ann", "2020-01-31", "cart", 0.0),
+            ("bea", "2020-01-30", "message_opened", 0.0),
+            ("bea", "2020-01-31", "complaint", 0.0),
+            ("cid", "2020-01-30", "message_sent", 0.0),
+        ]);
+        let history = log.history(AsOf::parse("2020-01-31T00:00:01").unwrap());
+        let table = build(&history, &FeatureSpec::default()).unwrap();
+        let raw = 0.5 * 2.0 + 3.0 + 3.0;
+        let activity = column(&table, "activity");
+        assert!((activity[0] - 10.0 * raw / (raw + 10.0)).abs() < 1e-5);
+        assert_eq!(activity[1..], [0.0, 0.0]);
+        let last = column(&table, "days_since_last_activity");
+        assert!((last[1] - 1.0).abs() < 1e-4 && last[2].is_nan());
+        assert!(column(&table, "days_since_last_view")[1].is_nan());
+    }
+
+    #[test]
+    fn undefined_where_the_shop_records_no_browsing() {
+        let log = log(&[("ann", "2020-01-01", "purchase", 3.0)]);
+        let history = log.history(AsOf::parse("2020-01-02").unwrap());
+        let table = build(&history, &FeatureSpec::default()).unwrap();
+        assert!(column(&table, "activity")[0].is_nan());
+        assert_eq!(column(&table, "days_since_last_activity")[0], 1.0);
+    }
+
+    #[test]
+    fn settings_are_checked() {
+        let wrong = ActivitySettings {
+            half_life_days: 0.0,
+            ..ActivitySettings::default()
+        };
+        assert_eq!(
+            wrong.check().unwrap_err().what(),
+            "features.activity.half_life_days"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! What went wrong: refunds, complaints and contacts with customer service.
+
+use serde::{Deserialize, Serialize};
+
+use super::FeatureInfo;
+use super::purchases::{Purchases, days};
+use crate::error::{Error, Result};
+use crate::events::{Event, EventKind};
+use crate::time::MICROS_PER_DAY;
+
+/// Which complaints are recent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeedbackSettings {
+    /// Length of the window of recent complaints in days, part of the feature's name. Default 90.
+    pub complaints_days: u32,
+}
+
+impl Default for FeedbackSettings {
+    fn default() -> Self {
+        FeedbackSettings {
+            complaints_days: 90,
+        }
+    }
+}
+
+impl FeedbackSettings {
+    pub(super) fn check(&self) -> Result<()> {
+        if !(1..=36_500).contains(&self.complaints_days) {
+            return Err(Error::invalid_parameter(
+                "features.feedback.complaints_days",
+                "1 to 36500 days",
+                self.complaints_days,
+            ));
+        }
+        Ok(())
+    }
+}
+
+pub(super) const COUNT: usize = 6;
+
+pub(super) fn catalogue(settings: &FeedbackSettings, out: &mut Vec<FeatureInfo>) {
+    let recent = settings.complaints_days;
+    out.extend([
+        FeatureInfo::new(
+            "refund_rate",
+            "ratio",
+            "money refunded over money of purchases, at most 1; 0 if nothing was refunded",
+        )
+        .at_least(0.0)
+        .at_most(1.0),
+        FeatureInfo::new("refunds", "count", "number of refund events").at_least(0.0),
+        FeatureInfo::new("complaints", "count", "number of complaints").at_least(0.0),
+        FeatureInfo::new(
+            "service_contacts",
+            "count",
+            "contacts with customer service other than complaints",
+        )
+        .at_least(0.0),
+        FeatureInfo::new(
+            format!("complaints_{recent}d"),
+            "count",
+            format!("complaints in the last {recent} days"),
+        )
+        .at_least(0.0),
+        FeatureInfo::new(
+            "days_since_last_complaint",
+            "days",
+            "last complaint to as_of",
+        )
+        .undefined("NaN for those who never complained")
+        .at_least(0.0),
+    ]);
+}
+
+/// Complaints and service contacts of one customer.
+#[derive(Debug, Clone)]
+pub(super) struct Feedback {
+    as_of: i64,
+    recent_from: i64,
+    complaints: u64,
+    recent: u64,
+    contacts: u64,
+    last_complaint: Option<i64>,
+}
+
+impl Feedback {
+    pub(super) fn new(settings: &FeedbackSettings, as_of: i64) -> Self {
+        let length = i64::from(settings.complaints_days) * MICROS_PER_DAY;
+        Feedback {
+            as_of,
+            recent_from: as_of.saturating_sub(length),
+            complaints: 0,
+            recent: 0,
+            contacts: 0,
+            last_complaint: None,
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        (self.complaints, self.recent, self.contacts) = (0, 0, 0);
+        self.last_complaint = None;
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::Complaint => {
+                let time = event.time.micros();
+                self.complaints += 1;
+                self.recent += u64::from(time >= self.recent_from);
+                self.last_complaint = Some(time);
+            }
+            EventKind::ServiceContact => self.contacts += 1,
+            _ => {}
+        }
+    }
+
+    pub(super) fn finish(&self, purchases: &Purchases, out: &mut [f64]) {
+        let (bought, refunded) = (purchases.total, purchases.refunded);
+        out.copy_from_slice(&[
+            if refunded <= 0.0 {
+                0.0
+            } else if refunded >= bought {
+                1.0
+            } else {
+                refunded / bought
+            },
+            purchases.refunds as f64,
+            self.complaints as f64,
+            self.contacts as f64,
+            self.recent as f64,
+            self.last_complaint
+                .map_or(f64::NAN, |time| days(self.as_of - time)),
+        ]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::AsOf;
+    use crate::features::testing::{column, log};
+    use crate::features::{FeatureSpec, build};
+
+    #[test]
+    fn counts_and_bounds_by_hand() {
+        let log = log(&[
+            ("ann", "2020-01-01", "purchase", 40.0),
+            ("ann", "2020-01-02", "refund", 10.0),
+            ("ann", "2020-01-03", "complaint", 0.0),
+            ("ann", "2020-06-01", "complaint", 0.0),
+            ("ann", "2020-06-02", "service_contact", 0.0),
+            ("bea", "2020-01-02", "refund", 10.0),
+            ("cid", "2020-01-02", "purchase", 0.0),
+        ]);
+        let history = log.history(AsOf::parse("2020-06-11").unwrap());
+        let table = build(&history, &FeatureSpec::default()).unwrap();
+        assert_eq!(column(&table, "refund_rate"), [0.25, 1.0, 0.0]);
+        for (name, ann) in [
+            ("refunds", 1.0),
+            ("complaints", 2.0),
+            ("complaints_90d", 1.0),
+            ("service_contacts", 1.0),
+            ("days_since_last_complaint", 10.0),
+        ] {
+            assert_eq!(column(&table, name)[0], ann, "{name}");
+        }
+        assert!(column(&table, "days_since_last_complaint")[1].is_nan());
+    }
+}

@@ -1,0 +1,271 @@
+//! What features of one customer need to know about all customers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::activity::is_browsing;
+use super::purchases::Purchases;
+use super::rfm::RfmCuts;
+use super::rhythm::{GapPrior, WEIGHT_BOUNDS};
+use super::touchpoints::{ChannelTotals, Touchpoints};
+use super::{FeatureSpec, version};
+use crate::error::{Error, Result};
+use crate::events::{EventKind, History};
+use crate::math::stats::GroupMoments;
+use crate::progress::Progress;
+
+/// Customers that one progress report stands for.
+pub(super) const CHUNK: usize = 2048;
+
+/// Everything learned from all customers at once: RFM cuts, the gap prior, mean response rates
+/// and which kinds of event there are. Fit it once, store it, and tomorrow's features mean the same
+/// as today's.
+///
+/// # Example
+/// ```
+/// use churn_core::{AsOf, TimeUnit};
+/// use churn_core::events::{Cleaning, EventColumns, EventKind, EventLog};
+/// use churn_core::features::{FeatureSpec, Population, build_with};
+/// use churn_core::progress::Progress;
+/// let columns = EventColumns::new(&["bea", "ann", "bea"], &[10, 11, 12], TimeUnit::Day, EventKind::Purchase);
+/// let log = EventLog::from_columns(&columns, &Cleaning::default())?;
+/// let spec = FeatureSpec::default();
+/// let population = Population::fit(&log.history(AsOf::parse("1970-01-20")?), &spec)?;
+/// let stored = population.to_json();
+/// let population = Population::from_json(&stored)?;
+/// let later = log.history(AsOf::parse("1970-01-21")?);
+/// let table = build_with(&later, &spec, &population, &Progress::none())?;
+/// assert_eq!(table.column("days_since_last")?, [10.0, 9.0]);
+/// # Ok::<(), churn_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Population {
+    // First, so that a newer version is named before anything that it added.
+    #[serde(deserialize_with = "version::read")]
+    version: u32,
+    rfm: RfmCuts,
+    gaps: Option<GapPrior>,
+    channels: BTreeMap<String, f64>,
+    kinds: BTreeSet<EventKind>,
+}
+
+/// Which parts of a population somebody asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts {
+    pub(super) rfm: bool,
+    pub(super) gaps: bool,
+    pub(super) channels: bool,
+    pub(super) kinds: bool,
+}
+
+impl Parts {
+    pub(super) const ALL: Parts = Parts {
+        rfm: true,
+        gaps: true,
+        channels: true,
+        kinds: true,
+    };
+
+    fn any(self) -> bool {
+        self.rfm || self.gaps || self.channels || self.kinds
+    }
+}
+
+/// What one chunk of customers contributes.
+struct Sums {
+    silences: Vec<f64>,
+    orders: Vec<f64>,
+    totals: Vec<f64>,
+    gaps: GroupMoments,
+    channels: ChannelTotals,
+    /// Bit *c* is set where an event of code *c* occurs.
+    kinds: u32,
+}
+
+impl Population {
+    /// Learns from the customers of a history.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for settings outside their domain.
+    pub fn fit(history: &History<'_>, spec: &FeatureSpec) -> Result<Self> {
+        spec.check()?;
+        Self::learn(history, spec, Parts::ALL, &Progress::none())
+    }
+
+    pub(super) fn learn(
+        history: &History<'_>,
+        spec: &FeatureSpec,
+        parts: Parts,
+        progress: &Progress<'_>,
+    ) -> Result<Self> {
+        let channels = history.channels();
+        let n = if parts.any() {
+            history.customers().len()
+        } else {
+            0
+        };
+        let step = progress.step("features.population", n);
+        let stopped = AtomicBool::new(false);
+        let chunks: Vec<Result<Sums>> = (0..n.div_ceil(CHUNK))
+            .into_par_iter()
+            .map(|chunk| {
+                if stopped.load(Ordering::Relaxed) {
+                    return Err(Error::cancelled("features.population"));
+                }
+                let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
+                let count = rows.len();
+                let sums = Sums::of(history, rows, parts);
+                step.advance(count)
+                    .inspect_err(|_| stopped.store(true, Ordering::Relaxed))?;
+                Ok(sums)
+            })
+            .collect();
+        let mut all = Sums::new(channels.len());
+        for chunk in chunks {
+            all.merge(&chunk?);
+        }
+        let gaps = all.gaps.prior(spec.rhythm.prior_gaps, WEIGHT_BOUNDS);
+        let kinds = EventKind::ALL.into_iter();
+        Ok(Population {
+            version: version::CURRENT,
+            rfm: RfmCuts::learn(
+                &spec.rfm,
+                &mut all.silences,
+                &mut all.orders,
+                &mut all.totals,
+            ),
+            gaps: gaps.map(|prior| GapPrior {
+                mean_days: prior.mean,
+                weight: prior.weight,
+                relative_variance: prior.relative_variance,
+            }),
+            channels: all.channels.means(channels),
+            kinds: kinds
+                .filter(|kind| all.kinds & (1 << kind.code()) != 0)
+                .collect(),
+        })
+    }
+
+    /// The population as JSON, with every digit.
+    ///
+    /// # Panics
+    /// Never: all its parts can be written.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("finite numbers under text keys")
+    }
+
+    /// A population from its JSON.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for text that is not a population, one written by a newer version, or
+    /// one with numbers outside their domain.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let population: Population = crate::settings::from_json("population", text)?;
+        population.check()?;
+        Ok(population)
+    }
+
+    /// A population may come from a file, so its numbers are not trusted.
+    pub(super) fn check(&self) -> Result<()> {
+        self.rfm.check()?;
+        if let Some(gaps) = &self.gaps {
+            gaps.check()?;
+        }
+        for (name, mean) in &self.channels {
+            if !(0.0..=1.0).contains(mean) {
+                return Err(Error::invalid_parameter(
+                    format!("population.channels.{name}"),
+                    "a rate from 0 to 1",
+                    mean,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Version of the stored form.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The cut values of the RFM scores.
+    pub fn rfm_cuts(&self) -> &RfmCuts {
+        &self.rfm
+    }
+
+    /// What the gaps between purchase days say, or `None` if nobody bought on two days.
+    pub fn gap_prior(&self) -> Option<&GapPrior> {
+        self.gaps.as_ref()
+    }
+
+    /// Mean response rate of a channel, or `None` if nothing was ever sent over it.
+    pub fn channel_mean(&self, channel: &str) -> Option<f64> {
+        self.channels.get(channel).copied()
+    }
+
+    /// Whether any event of this kind occurred.
+    pub fn has(&self, kind: EventKind) -> bool {
+        self.kinds.contains(&kind)
+    }
+
+    pub(super) fn records_browsing(&self) -> bool {
+        self.kinds.iter().any(|kind| is_browsing(*kind))
+    }
+}
+
+impl Sums {
+    fn new(channels: usize) -> Self {
+        Sums {
+            silences: Vec::new(),
+            orders: Vec::new(),
+            totals: Vec::new(),
+            gaps: GroupMoments::default(),
+            channels: ChannelTotals::new(channels),
+            kinds: 0,
+        }
+    }
+
+    fn of(history: &History<'_>, rows: std::ops::Range<usize>, parts: Parts) -> Self {
+        let channels = history.channels().len();
+        let as_of = history.as_of().instant().micros();
+        let mut sums = Sums::new(channels);
+        let mut touchpoints = Touchpoints::new(channels);
+        for row in rows {
+            let mut purchases = Purchases::default();
+            for event in history.customer(row).events() {
+                sums.kinds |= 1 << event.kind.code();
+                purchases.push(&event);
+                if parts.channels {
+                    touchpoints.push(&event);
+                }
+            }
+            if parts.channels {
+                sums.channels.add(&touchpoints);
+                touchpoints.reset();
+            }
+            if parts.rfm && purchases.days > 0 {
+                sums.silences.push(purchases.silence(as_of));
+                sums.orders.push(purchases.orders as f64);
+                sums.totals.push(purchases.total);
+            }
+            if parts.gaps {
+                let gaps = purchases.gaps;
+                sums.gaps.push(gaps.count, gaps.sum, gaps.squares);
+            }
+        }
+        sums
+    }
+
+    fn merge(&mut self, other: &Sums) {
+        self.silences.extend_from_slice(&other.silences);
+        self.orders.extend_from_slice(&other.orders);
+        self.totals.extend_from_slice(&other.totals);
+        self.gaps.merge(&other.gaps);
+        self.channels.merge(&other.channels);
+        self.kinds |= other.kinds;
+    }
+}

@@ -1,0 +1,290 @@
+//! How a customer answers over each channel.
+//!
+//! ```text
+//! responses     = min(clicked + answered, sent)
+//! response_rate = (responses + s · m) / (sent + s)
+//! ```
+//!
+//! The log carries no message ids, so a message both clicked and answered counts twice, up to the
+//! number sent. The rate is the mean of a Beta(s·m, s·(1−m)) prior updated by the customer's
+//! messages: `m` is the channel's rate over all customers, `s` the prior strength in messages. So
+//! one lucky click does not beat a long record. Opens do not count as responses: mail programs
+//! that load pictures by themselves make them unreliable. Messages without channel count in
+//! `days_since_last_response` only.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::FeatureInfo;
+use super::purchases::days;
+use crate::error::{Error, Result};
+use crate::events::{Event, EventKind};
+
+/// How response rates are estimated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TouchpointSettings {
+    /// Strength of the prior in messages: so many messages of the customer weigh as much as the
+    /// channel's mean. Default 10.
+    pub prior_messages: f64,
+}
+
+impl Default for TouchpointSettings {
+    fn default() -> Self {
+        TouchpointSettings {
+            prior_messages: 10.0,
+        }
+    }
+}
+
+impl TouchpointSettings {
+    pub(super) fn check(&self) -> Result<()> {
+        if !(1e-3..=1e9).contains(&self.prior_messages) {
+            return Err(Error::invalid_parameter(
+                "features.touchpoints.prior_messages",
+                "0.001 to 1000000000",
+                self.prior_messages,
+            ));
+        }
+        Ok(())
+    }
+}
+
+const PER_CHANNEL: usize = 5;
+
+pub(super) fn count(channels: usize) -> usize {
+    PER_CHANNEL * channels + 2
+}
+
+pub(super) fn catalogue(channels: &[String], out: &mut Vec<FeatureInfo>) {
+    for channel in channels {
+        let count = |what: &str| {
+            FeatureInfo::new(
+                format!("{channel}_{what}"),
+                "count",
+                format!("messages {what} over {channel}"),
+            )
+            .at_least(0.0)
+        };
+        out.extend([
+            count("sent"),
+            count("opened"),
+            count("clicked"),
+            count("answered"),
+            FeatureInfo::new(
+                format!("{channel}_response_rate"),
+                "probability",
+                format!(
+                    "share of messages over {channel} that are clicked or answered, drawn towards the channel's mean"
+                ),
+            )
+            .undefined("NaN if nobody in the population was sent anything over this channel")
+            .at_least(0.0)
+            .at_most(1.0),
+        ]);
+    }
+    let preferred = FeatureInfo::new(
+        "preferred_channel",
+        "index",
+        "position among the channels of the one with the highest response rate, of those that the customer responded on; the first of equals",
+    )
+    .undefined("NaN for those who never responded on a channel")
+    .at_least(0.0);
+    out.extend([
+        FeatureInfo::new(
+            "days_since_last_response",
+            "days",
+            "last message clicked or answered to as_of",
+        )
+        .undefined("NaN for those who never responded")
+        .at_least(0.0),
+        match channels.len() {
+            0 => preferred,
+            n => preferred.at_most((n - 1) as f64),
+        },
+    ]);
+}
+
+/// Messages of one customer, or of all, over one channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Messages {
+    sent: u64,
+    opened: u64,
+    clicked: u64,
+    answered: u64,
+}
+
+impl Messages {
+    fn responses(&self) -> u64 {
+        (self.clicked + self.answered).min(self.sent)
+    }
+}
+
+/// Messages of one customer.
+#[derive(Debug, Clone)]
+pub(super) struct Touchpoints {
+    channels: Vec<Messages>,
+    last_response: Option<i64>,
+}
+
+impl Touchpoints {
+    pub(super) fn new(channels: usize) -> Self {
+        Touchpoints {
+            channels: vec![Messages::default(); channels],
+            last_response: None,
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.channels.fill(Messages::default());
+        self.last_response = None;
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, event: &Event) {
+        if !matches!(
+            event.kind,
+            EventKind::MessageSent
+                | EventKind::MessageOpened
+                | EventKind::MessageClicked
+                | EventKind::MessageAnswered
+        ) {
+            return;
+        }
+        let mut nowhere = Messages::default();
+        let channel = event.channel.and_then(|c| self.channels.get_mut(c));
+        let messages = channel.unwrap_or(&mut nowhere);
+        match event.kind {
+            EventKind::MessageSent => messages.sent += 1,
+            EventKind::MessageOpened => messages.opened += 1,
+            EventKind::MessageClicked => messages.clicked += 1,
+            _ => messages.answered += 1,
+        }
+        if matches!(
+            event.kind,
+            EventKind::MessageClicked | EventKind::MessageAnswered
+        ) {
+            self.last_response = Some(event.time.micros());
+        }
+    }
+
+    /// `means` holds each channel's mean response rate, NaN where nothing was ever sent.
+    pub(super) fn finish(
+        &self,
+        settings: &TouchpointSettings,
+        means: &[f64],
+        as_of: i64,
+        out: &mut [f64],
+    ) {
+        let strength = settings.prior_messages;
+        let mut preferred = (f64::NEG_INFINITY, f64::NAN);
+        for (c, (m, mean)) in self.channels.iter().zip(means).enumerate() {
+            let rate = (m.responses() as f64 + strength * mean) / (m.sent as f64 + strength);
+            out[PER_CHANNEL * c..][..PER_CHANNEL].copy_from_slice(&[
+                m.sent as f64,
+                m.opened as f64,
+                m.clicked as f64,
+                m.answered as f64,
+                rate,
+            ]);
+            // A channel on which only answers are recorded has no rate and ranks last.
+            let rank = if rate.is_nan() { -1.0 } else { rate };
+            if m.clicked + m.answered > 0 && rank > preferred.0 {
+                preferred = (rank, c as f64);
+            }
+        }
+        let rest = PER_CHANNEL * self.channels.len();
+        out[rest] = self
+            .last_response
+            .map_or(f64::NAN, |time| days(as_of - time));
+        out[rest + 1] = preferred.1;
+    }
+}
+
+/// Messages of the whole population per channel.
+#[derive(Debug, Clone)]
+pub(super) struct ChannelTotals(Vec<(u64, u64)>);
+
+impl ChannelTotals {
+    pub(super) fn new(channels: usize) -> Self {
+        ChannelTotals(vec![(0, 0); channels])
+    }
+
+    pub(super) fn add(&mut self, customer: &Touchpoints) {
+        for (total, messages) in self.0.iter_mut().zip(&customer.channels) {
+            total.0 += messages.sent;
+            total.1 += messages.responses();
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &ChannelTotals) {
+        for (total, more) in self.0.iter_mut().zip(&other.0) {
+            total.0 += more.0;
+            total.1 += more.1;
+        }
+    }
+
+    /// Mean response rate of each channel on which anything was sent.
+    pub(super) fn means(&self, channels: &[String]) -> BTreeMap<String, f64> {
+        let named = channels.iter().zip(&self.0);
+        named
+            .filter(|(_, (sent, _))| *sent > 0)
+            .map(|(name, (sent, responses))| (name.clone(), *responses as f64 / *sent as f64))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::features::testing::{column, log_with_channels};
+    use crate::features::{FeatureSpec, build};
+    use crate::{AsOf, EventLog};
+
+    fn messages() -> EventLog {
+        log_with_channels(&[
+            ("ann", "2020-01-01", "message_sent", 0.0, "email"),
+            ("ann", "2020-01-01", "message_sent", 0.0, "sms"),
+            ("ann", "2020-01-02", "message_opened", 0.0, "email"),
+            ("ann", "2020-01-02", "message_clicked", 0.0, "email"),
+            ("ann", "2020-01-03", "message_answered", 0.0, "email"),
+            ("bea", "2020-01-01", "message_sent", 0.0, "email"),
+            ("bea", "2020-01-01", "message_sent", 0.0, "email"),
+            ("cid", "2020-01-04", "message_clicked", 0.0, "wechat"),
+        ])
+    }
+
+    #[test]
+    fn rates_by_hand() {
+        let log = messages();
+        let history = log.history(AsOf::parse("2020-01-05").unwrap());
+        let table = build(&history, &FeatureSpec::default()).unwrap();
+        assert_eq!(column(&table, "email_sent"), [1.0, 2.0, 0.0]);
+        assert_eq!(column(&table, "email_answered"), [1.0, 0.0, 0.0]);
+        // Channel mean 1/3: ann's click and answer are one response to the one message sent.
+        let mean = 1.0 / 3.0;
+        let expected = [
+            (1.0 + 10.0 * mean) / 11.0,
+            10.0 * mean / 12.0,
+            10.0 * mean / 10.0,
+        ];
+        for (got, expected) in column(&table, "email_response_rate").iter().zip(expected) {
+            assert!((got - expected).abs() < 1e-15);
+        }
+        assert_eq!(column(&table, "sms_response_rate")[0], 0.0);
+        assert!(column(&table, "wechat_response_rate")[0].is_nan());
+        let preferred = column(&table, "preferred_channel");
+        assert_eq!((preferred[0], preferred[2]), (0.0, 2.0));
+        assert!(preferred[1].is_nan());
+        assert_eq!(column(&table, "days_since_last_response")[0], 2.0);
+    }
+
+    #[test]
+    fn a_channel_first_used_later_has_no_rate_yet() {
+        let log = messages();
+        let history = log.history(AsOf::parse("2020-01-04").unwrap());
+        let table = build(&history, &FeatureSpec::default()).unwrap();
+        assert_eq!(column(&table, "wechat_clicked"), [0.0, 0.0]);
+        assert!(column(&table, "wechat_response_rate")[0].is_nan());
+    }
+}

@@ -1,0 +1,239 @@
+//! Counts and money in the last days, and whether they rise or fall.
+//!
+//! The window of w days is `[as_of − w days, as_of)`; the one before it has the same length. The
+//! trend is `(now − before) / (now + before)`: −1 where everything stopped, 0 where nothing
+//! changed (or nothing ever was), 1 where everything is new. Unlike a ratio or a relative change
+//! it is always defined and bounded, and swapping the windows swaps the sign.
+
+use super::FeatureInfo;
+use super::activity::is_interaction;
+use crate::error::{Error, Result};
+use crate::events::{Event, EventKind};
+use crate::time::MICROS_PER_DAY;
+
+pub(super) fn check(windows_days: &[u32]) -> Result<()> {
+    for (i, days) in windows_days.iter().enumerate() {
+        if !(1..=36_500).contains(days) {
+            return Err(Error::invalid_parameter(
+                format!("features.windows_days[{i}]"),
+                "1 to 36500 days",
+                days,
+            ));
+        }
+        if windows_days[..i].contains(days) {
+            return Err(Error::invalid_parameter(
+                format!("features.windows_days[{i}]"),
+                "windows that differ",
+                format_args!("{days} twice"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+const PER_WINDOW: usize = 7;
+
+pub(super) fn count(windows_days: &[u32]) -> usize {
+    PER_WINDOW * windows_days.len()
+}
+
+pub(super) fn catalogue(windows_days: &[u32], out: &mut Vec<FeatureInfo>) {
+    for days in windows_days {
+        let amount = |name: &str, unit: &str, what: &str| {
+            FeatureInfo::new(
+                format!("{name}_{days}d"),
+                unit,
+                format!("{what} in the last {days} days"),
+            )
+            .at_least(0.0)
+        };
+        let trend = |name: &str, what: &str| {
+            FeatureInfo::new(
+                format!("{name}_trend_{days}d"),
+                "ratio",
+                format!(
+                    "{what} of the last {days} days against the {days} days before: difference over sum, 0 if both are 0"
+                ),
+            )
+            .at_least(-1.0)
+            .at_most(1.0)
+        };
+        out.extend([
+            amount("orders", "count", "orders"),
+            amount(
+                "value",
+                "currency",
+                "money of purchases, refunds not deducted,",
+            ),
+            amount("views", "count", "views"),
+            amount(
+                "interactions",
+                "count",
+                "carts, favourites, shares, reviews, other interactions and ad clicks",
+            ),
+            amount("messages", "count", "messages sent to the customer"),
+            trend("orders", "orders"),
+            trend("value", "money of purchases"),
+        ]);
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Window {
+    start: i64,
+    before: i64,
+    orders: u32,
+    views: u32,
+    interactions: u32,
+    messages: u32,
+    orders_before: u32,
+    value: f64,
+    value_before: f64,
+}
+
+/// Windows of one customer.
+#[derive(Debug, Clone)]
+pub(super) struct Windows {
+    windows: Vec<Window>,
+    /// Nothing earlier counts in any window.
+    earliest: i64,
+}
+
+impl Windows {
+    pub(super) fn new(windows_days: &[u32], as_of: i64) -> Self {
+        let windows: Vec<Window> = windows_days
+            .iter()
+            .map(|days| {
+                let length = i64::from(*days) * MICROS_PER_DAY;
+                Window {
+                    start: as_of.saturating_sub(length),
+                    before: as_of.saturating_sub(2 * length),
+                    ..Window::default()
+                }
+            })
+            .collect();
+        let earliest = windows.iter().map(|w| w.before).min().unwrap_or(i64::MAX);
+        Windows { windows, earliest }
+    }
+
+    pub(super) fn reset(&mut self) {
+        for w in &mut self.windows {
+            *w = Window {
+                start: w.start,
+                before: w.before,
+                ..Window::default()
+            };
+        }
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, event: &Event) {
+        let time = event.time.micros();
+        if time < self.earliest {
+            return;
+        }
+        match event.kind {
+            EventKind::Purchase => {
+                let orders = u32::from(event.opens_order);
+                for w in &mut self.windows {
+                    if time >= w.start {
+                        w.orders += orders;
+                        w.value += event.value;
+                    } else if time >= w.before {
+                        w.orders_before += orders;
+                        w.value_before += event.value;
+                    }
+                }
+            }
+            EventKind::View => self.count(time, |w| &mut w.views),
+            EventKind::MessageSent => self.count(time, |w| &mut w.messages),
+            kind if is_interaction(kind) => self.count(time, |w| &mut w.interactions),
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn count(&mut self, time: i64, field: impl Fn(&mut Window) -> &mut u32) {
+        for w in &mut self.windows {
+            *field(w) += u32::from(time >= w.start);
+        }
+    }
+
+    pub(super) fn finish(&self, out: &mut [f64]) {
+        for (w, out) in self.windows.iter().zip(out.chunks_exact_mut(PER_WINDOW)) {
+            out.copy_from_slice(&[
+                f64::from(w.orders),
+                w.value,
+                f64::from(w.views),
+                f64::from(w.interactions),
+                f64::from(w.messages),
+                trend(f64::from(w.orders), f64::from(w.orders_before)),
+                trend(w.value, w.value_before),
+            ]);
+        }
+    }
+}
+
+fn trend(now: f64, before: f64) -> f64 {
+    if now + before > 0.0 {
+        (now - before) / (now + before)
+    } else {
+        0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AsOf;
+    use crate::features::testing::{column, log};
+    use crate::features::{FeatureSpec, build};
+
+    #[test]
+    fn edges_belong_to_the_later_window() {
+        let log = log(&[
+            ("ann", "2019-12-31T23:59:59", "purchase", 7.0),
+            ("ann", "2020-01-01", "purchase", 3.0),
+            ("ann", "2020-01-07T23:59:59", "purchase", 5.0),
+            ("ann", "2020-01-08", "purchase", 24.0),
+            ("ann", "2020-01-09", "view", 0.0),
+            ("ann", "2020-01-10", "cart", 0.0),
+            ("ann", "2020-01-10", "message_sent", 0.0),
+        ]);
+        let spec = FeatureSpec {
+            windows_days: vec![7, 8],
+            ..FeatureSpec::default()
+        };
+        let table = build(&log.history(AsOf::parse("2020-01-15").unwrap()), &spec).unwrap();
+        for (name, expected) in [
+            ("orders_7d", 1.0),
+            ("value_7d", 24.0),
+            ("views_7d", 1.0),
+            ("interactions_7d", 1.0),
+            ("messages_7d", 1.0),
+            ("orders_trend_7d", -1.0 / 3.0),
+            ("value_trend_7d", 0.5),
+            ("orders_8d", 2.0),
+            ("value_8d", 29.0),
+        ] {
+            assert_eq!(column(&table, name)[0], expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn trend_is_bounded_and_defined() {
+        assert_eq!(trend(0.0, 0.0), 0.0);
+        assert_eq!(trend(3.0, 0.0), 1.0);
+        assert_eq!(trend(0.0, 2.0), -1.0);
+    }
+
+    #[test]
+    fn windows_are_checked() {
+        assert!(check(&[7, 30]).is_ok());
+        assert!(check(&[0]).is_err());
+        assert_eq!(
+            check(&[7, 7]).unwrap_err().what(),
+            "features.windows_days[1]"
+        );
+    }
+}
