@@ -231,6 +231,12 @@ typedef struct churn_feature_table churn_feature_table;
 typedef struct churn_grid churn_grid;
 
 /**
+ * What features of one customer need to know about all customers: learned once and stored, so that
+ * tomorrow's features mean the same as today's.
+ */
+typedef struct churn_population churn_population;
+
+/**
  * What every segment of a grouping looks like.
  */
 typedef struct churn_profile churn_profile;
@@ -660,6 +666,51 @@ churn_status churn_event_log_dropped(const churn_event_log *log,
  * Frees a log; what was read from it (customers, names) goes with it. NULL is fine.
  */
 void churn_event_log_free(churn_event_log *log);
+
+/**
+ * Reads a population from the JSON that churn_population_to_json gave.
+ */
+churn_status churn_population_from_json(const char *json,
+                                        churn_population **population,
+                                        churn_error **error);
+
+/**
+ * The population as JSON with every digit, valid until it is freed.
+ */
+churn_status churn_population_to_json(const churn_population *population,
+                                      const char **json,
+                                      churn_error **error);
+
+/**
+ * Frees a population; NULL is fine.
+ */
+void churn_population_free(churn_population *population);
+
+/**
+ * Builds the features of all customers from the events strictly before `as_of` (a date or date and
+ * time in text, e.g. "2011-12-10"). `spec` is JSON with the fields of the core's FeatureSpec
+ * (NULL = all features, defaults), `progress` may be NULL. `population`, if not NULL, receives what
+ * was learned from all customers.
+ */
+churn_status churn_feature_table_build(const churn_event_log *log,
+                                       const char *as_of,
+                                       const char *spec,
+                                       const churn_progress *progress,
+                                       churn_feature_table **table,
+                                       churn_population **population,
+                                       churn_error **error);
+
+/**
+ * Builds the features as churn_feature_table_build does, with a population learned before instead
+ * of one learned from this log.
+ */
+churn_status churn_feature_table_build_with(const churn_event_log *log,
+                                            const char *as_of,
+                                            const char *spec,
+                                            const churn_population *population,
+                                            const churn_progress *progress,
+                                            churn_feature_table **table,
+                                            churn_error **error);
 
 /**
  * Number of customers (rows); 0 for NULL.
@@ -1363,6 +1414,51 @@ churn_status churn_event_log_dropped(const churn_event_log *log,
  * Frees a log; what was read from it (customers, names) goes with it. NULL is fine.
  */
 void churn_event_log_free(churn_event_log *log);
+
+/**
+ * Reads a population from the JSON that churn_population_to_json gave.
+ */
+churn_status churn_population_from_json(const char *json,
+                                        churn_population **population,
+                                        churn_error **error);
+
+/**
+ * The population as JSON with every digit, valid until it is freed.
+ */
+churn_status churn_population_to_json(const churn_population *population,
+                                      const char **json,
+                                      churn_error **error);
+
+/**
+ * Frees a population; NULL is fine.
+ */
+void churn_population_free(churn_population *population);
+
+/**
+ * Builds the features of all customers from the events strictly before `as_of` (a date or date and
+ * time in text, e.g. "2011-12-10"). `spec` is JSON with the fields of the core's FeatureSpec
+ * (NULL = all features, defaults), `progress` may be NULL. `population`, if not NULL, receives what
+ * was learned from all customers.
+ */
+churn_status churn_feature_table_build(const churn_event_log *log,
+                                       const char *as_of,
+                                       const char *spec,
+                                       const churn_progress *progress,
+                                       churn_feature_table **table,
+                                       churn_population **population,
+                                       churn_error **error);
+
+/**
+ * Builds the features as churn_feature_table_build does, with a population learned before instead
+ * of one learned from this log.
+ */
+churn_status churn_feature_table_build_with(const churn_event_log *log,
+                                            const char *as_of,
+                                            const char *spec,
+                                            const churn_population *population,
+                                            const churn_progress *progress,
+                                            churn_feature_table **table,
+                                            churn_error **error);
 
 /**
  * Number of customers (rows); 0 for NULL.

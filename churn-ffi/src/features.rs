@@ -4,13 +4,17 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use churn_core::AsOf;
 use churn_core::arrow::feature_batch;
-use churn_core::features::FeatureTable;
+use churn_core::features::{FeatureSpec, FeatureTable, Population, build_observed, build_with};
 
 use crate::arrow::export;
 use crate::customers::churn_customers;
 use crate::error::{c_text, churn_error, churn_status};
+use crate::events::churn_event_log;
 use crate::guard::{self, Out, guard, in_range};
+use crate::progress::{churn_progress, observe};
+use crate::texts::LazyText;
 
 /// Features of all customers as of one instant. NaN stands only where a feature is undefined.
 pub struct churn_feature_table {
@@ -48,6 +52,159 @@ impl churn_feature_table {
     pub(crate) fn table(&self) -> &FeatureTable {
         &self.table
     }
+}
+
+/// What features of one customer need to know about all customers: learned once and stored, so that
+/// tomorrow's features mean the same as today's.
+pub struct churn_population {
+    population: Population,
+    json: LazyText,
+}
+
+impl churn_population {
+    pub(crate) fn new(population: Population) -> Self {
+        churn_population {
+            population,
+            json: LazyText::default(),
+        }
+    }
+
+    pub(crate) fn population(&self) -> &Population {
+        &self.population
+    }
+}
+
+/// Reads a population from the JSON that churn_population_to_json gave.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_population_from_json(
+    json: *const c_char,
+    population: *mut *mut churn_population,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or a text ending in NUL, and NULL or a place for one
+        // pointer.
+        let (json, out) = unsafe {
+            (
+                guard::text(json, "json")?,
+                Out::new(population, "population")?,
+            )
+        };
+        out.write_handle(churn_population::new(Population::from_json(json)?));
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// The population as JSON with every digit, valid until it is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_population_to_json(
+    population: *const churn_population,
+    json: *mut *const c_char,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or a live handle, and NULL or a place for a pointer.
+        let (population, out) = unsafe {
+            (
+                guard::handle(population, "population")?,
+                Out::new(json, "json")?,
+            )
+        };
+        out.write(
+            population
+                .json
+                .get(|| Ok(population.population.to_json()))?,
+        );
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// Frees a population; NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_population_free(population: *mut churn_population) {
+    // SAFETY: the caller hands over NULL or a handle of this library that is not freed yet.
+    unsafe { guard::free(population) }
+}
+
+/// Builds the features of all customers from the events strictly before `as_of` (a date or date and
+/// time in text, e.g. "2011-12-10"). `spec` is JSON with the fields of the core's FeatureSpec
+/// (NULL = all features, defaults), `progress` may be NULL. `population`, if not NULL, receives what
+/// was learned from all customers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_feature_table_build(
+    log: *const churn_event_log,
+    as_of: *const c_char,
+    spec: *const c_char,
+    progress: *const churn_progress,
+    table: *mut *mut churn_feature_table,
+    population: *mut *mut churn_population,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or live handles, NULL or texts ending in NUL, and
+        // NULL or places for outputs.
+        let (log, as_of, spec, progress, table, population) = unsafe {
+            (
+                guard::handle(log, "log")?,
+                guard::text(as_of, "as_of")?,
+                guard::settings::<FeatureSpec>(spec, "spec")?,
+                progress.as_ref(),
+                Out::new(table, "table")?,
+                Out::optional(population),
+            )
+        };
+        let history = log.log().history(AsOf::parse(as_of)?);
+        let (built, learned) = observe(progress, |progress| {
+            build_observed(&history, &spec, progress)
+        })?;
+        table.write_handle(churn_feature_table::new(built));
+        if let Some(out) = population {
+            out.write_handle(churn_population::new(learned));
+        }
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// Builds the features as churn_feature_table_build does, with a population learned before instead
+/// of one learned from this log.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_feature_table_build_with(
+    log: *const churn_event_log,
+    as_of: *const c_char,
+    spec: *const c_char,
+    population: *const churn_population,
+    progress: *const churn_progress,
+    table: *mut *mut churn_feature_table,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or live handles, NULL or texts ending in NUL, and
+        // NULL or a place for one pointer.
+        let (log, as_of, spec, population, progress, table) = unsafe {
+            (
+                guard::handle(log, "log")?,
+                guard::text(as_of, "as_of")?,
+                guard::settings::<FeatureSpec>(spec, "spec")?,
+                guard::handle(population, "population")?,
+                progress.as_ref(),
+                Out::new(table, "table")?,
+            )
+        };
+        let history = log.log().history(AsOf::parse(as_of)?);
+        let built = observe(progress, |progress| {
+            build_with(&history, &spec, population.population(), progress)
+        })?;
+        table.write_handle(churn_feature_table::new(built));
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
 }
 
 /// Number of customers (rows); 0 for NULL.

@@ -141,6 +141,21 @@ fn arrow() {
 }
 
 #[test]
+fn features() {
+    compile_and_run("test_features.c");
+}
+
+#[test]
+fn scoring() {
+    compile_and_run("test_scoring.c");
+}
+
+#[test]
+fn segments() {
+    compile_and_run("test_segments.c");
+}
+
+#[test]
 fn progress() {
     compile_and_run("test_progress.c");
 }
