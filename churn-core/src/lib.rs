@@ -12,8 +12,10 @@ pub mod progress;
 pub mod scoring;
 pub mod segments;
 pub mod settings;
+pub mod strategy;
 pub mod text;
 pub mod time;
+pub mod winback;
 
 pub use customers::{CustomerId, Customers};
 pub use error::{Error, ErrorKind, Result};

@@ -38,7 +38,7 @@ pub(super) const CHUNK: usize = 2048;
 /// let population = Population::from_json(&stored)?;
 /// let later = log.history(AsOf::parse("1970-01-21")?);
 /// let table = build_with(&later, &spec, &population, &Progress::none())?;
-/// assert_eq!(table.column("days_since_last")?, [10.0, 9.0]);
+/// assert_eq!(table.column("days_since_last")?, [9.0, 8.0]);
 /// # Ok::<(), churn_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -180,8 +180,11 @@ impl RfmCuts {
     }
 
     /// Score of a total value (currency). NaN if nobody had bought.
+    ///
+    /// A value counts as above a cut only if it is by more than one part in 10¹⁰: sums of money
+    /// differ in their last digits with the order of their terms, and equal money must not.
     pub fn monetary_score(&self, total_value: f64) -> f64 {
-        score(&self.total_value, total_value)
+        score(&self.total_value, total_value - 1e-10 * total_value.abs())
     }
 }
 
@@ -193,6 +196,8 @@ fn score(cuts: &[f64], x: f64) -> f64 {
 }
 
 pub(super) const COUNT: usize = 12;
+/// Positions of the scores, which need cuts.
+pub(super) const SCORES: std::ops::Range<usize> = 9..12;
 
 pub(super) fn catalogue(settings: &RfmSettings, out: &mut Vec<FeatureInfo>) {
     const NEVER: &str = "NaN for those who never bought";
@@ -320,6 +325,11 @@ mod tests {
             assert_eq!(cuts.recency_score(f64::from(day)), 6.0 - f64::from(day));
         }
         assert_eq!(cuts.monetary_score(0.0), 1.0);
+        assert_eq!(cuts.monetary_score(3.0 + 1e-14), cuts.monetary_score(3.0));
+        assert_eq!(
+            cuts.monetary_score(3.0 + 1e-6),
+            cuts.monetary_score(3.0) + 1.0
+        );
         assert_eq!(cuts.recency_score(1e9), 1.0);
     }
 

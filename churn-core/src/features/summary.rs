@@ -210,7 +210,7 @@ const MONDAY: i64 = 3;
 
 /// Summarizes purchases before `as_of`. Refunds and customers who never bought are left out.
 ///
-/// Definitions: FIELD of the papers, x = frequency, t_x = recency, T = age. `age` ends with the
+/// In the papers x = frequency, t_x = recency, T = age. `age` ends with the
 /// period that holds the last instant before `as_of`.
 ///
 /// # Errors

@@ -289,13 +289,13 @@ mod tests {
             .unwrap();
         assert_eq!(scores.base_points(), 7.0);
         assert_eq!(
-            scores.sentences(0, 3, Language::En),
+            scores.sentences(0, 3, Language::English),
             [
                 "c not known: -8 points",
                 "1 days: +3 points",
                 "3.5 days: -3 points"
             ]
         );
-        assert_eq!(scores.sentences(1, 3, Language::Zh), ["4 天：+5 分"]);
+        assert_eq!(scores.sentences(1, 3, Language::Chinese), ["4 天：+5 分"]);
     }
 }

@@ -30,16 +30,16 @@ impl Reason<'_> {
                 .replace(PERCENT, &shown(100.0 * value)),
             (None, Some(value)) => format!("{} {}", self.feature, shown(value)),
             (Some(_), None) => match language {
-                Language::En => format!("{} not known", self.feature),
-                Language::Zh => format!("{} 未知", self.feature),
+                Language::English => format!("{} not known", self.feature),
+                Language::Chinese => format!("{} 未知", self.feature),
             },
             (None, None) => self.feature.to_owned(),
         };
         let sign = if self.points < 0.0 { "-" } else { "+" };
         let points = shown_points(self.points.abs());
         match language {
-            Language::En => format!("{subject}: {sign}{points} points"),
-            Language::Zh => format!("{subject}：{sign}{points} 分"),
+            Language::English => format!("{subject}: {sign}{points} points"),
+            Language::Chinese => format!("{subject}：{sign}{points} 分"),
         }
     }
 }
@@ -106,19 +106,25 @@ mod tests {
             value: Some(0.29),
             text: Some(&text),
         };
-        assert_eq!(reason.sentence(Language::En), "29 % refunded: +8 points");
-        assert_eq!(reason.sentence(Language::Zh), "退款率 29%：+8 分");
+        assert_eq!(
+            reason.sentence(Language::English),
+            "29 % refunded: +8 points"
+        );
+        assert_eq!(reason.sentence(Language::Chinese), "退款率 29%：+8 分");
         reason.value = None;
         assert_eq!(
-            reason.sentence(Language::En),
+            reason.sentence(Language::English),
             "refund_rate not known: +8 points"
         );
         reason.text = None;
         reason.points = -2.5;
-        assert_eq!(reason.sentence(Language::En), "refund_rate: -2.5 points");
+        assert_eq!(
+            reason.sentence(Language::English),
+            "refund_rate: -2.5 points"
+        );
         reason.value = Some(0.5);
         assert_eq!(
-            reason.sentence(Language::En),
+            reason.sentence(Language::English),
             "refund_rate 0.5: -2.5 points"
         );
     }

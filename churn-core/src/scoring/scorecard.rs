@@ -79,7 +79,7 @@ const CHUNK: usize = 16_384;
 /// )?;
 /// let scores = card.score(&table)?;
 /// assert_eq!(scores.churn_probability(), [0.8, 0.5]);
-/// assert_eq!(scores.sentences(0, 3, Language::En), ["no purchase for 93 days: +40 points"]);
+/// assert_eq!(scores.sentences(0, 3, Language::English), ["no purchase for 93 days: +40 points"]);
 /// # Ok::<(), churn_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -459,14 +459,14 @@ mod tests {
             assert!((p - expected).abs() < 0.01, "{p} for {expected}");
         }
         assert_eq!(
-            scores.sentences(0, 2, Language::En),
+            scores.sentences(0, 2, Language::English),
             [
                 "no purchase for 90 days: +16 points",
                 "activity 2 of 10: +14 points"
             ]
         );
         assert_eq!(
-            scores.sentences(2, 1, Language::Zh),
+            scores.sentences(2, 1, Language::Chinese),
             ["10 天未购买：-34 分"]
         );
         assert!(scores.reasons(1, 9).is_empty());

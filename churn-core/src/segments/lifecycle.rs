@@ -2,12 +2,7 @@
 
 use super::Segments;
 use crate::error::{Error, Result};
-use crate::features::FeatureTable;
-
-/// Names of the lifecycle stages, in the order of their codes in the feature `lifecycle_stage`.
-pub const LIFECYCLE_STAGES: [&str; 7] = [
-    "prospect", "new", "active", "slipping", "lapsed", "lost", "won_back",
-];
+use crate::features::{FeatureTable, LIFECYCLE_STAGES};
 
 /// Puts every customer into the segment `lifecycle`, named by the feature `lifecycle_stage`.
 ///

@@ -12,7 +12,7 @@ mod profile;
 mod rfm_grid;
 mod tiers;
 
-pub use lifecycle::{LIFECYCLE_STAGES, lifecycle};
+pub use lifecycle::lifecycle;
 pub use partition::{Rectangle, Rule};
 pub use profile::{FeatureMean, ProfileTable, SegmentProfile, profile};
 pub use rfm_grid::{Grid, NO_PURCHASE};

@@ -55,6 +55,9 @@ impl Default for RiskTiers {
 }
 
 impl RiskTiers {
+    /// Names of the tiers, from low to high risk.
+    pub const LABELS: [&str; 3] = ["low", "medium", "high"];
+
     /// Confirms that `0 < medium < high < 1`.
     ///
     /// # Errors
@@ -92,7 +95,7 @@ impl RiskTiers {
             "risk_tier",
             scores.customers().clone(),
             scores.as_of(),
-            ["low", "medium", "high"].map(String::from).to_vec(),
+            Self::LABELS.map(String::from).to_vec(),
             codes,
         )
     }

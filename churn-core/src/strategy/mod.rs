@@ -1,0 +1,34 @@
+//! What to do for whom: a playbook of actions matched with customers.
+//!
+//! A [`Playbook`] is data: channels and offers with their costs, and actions for audiences. An
+//! audience is a [`Condition`] over any feature, score or segmentation, in the language of
+//! [`conditions`]. [`match_actions`] gives
+//! each customer an action, the channels chosen from how the customer really responds, and, on
+//! request, the reasons in words.
+//!
+//! ```text
+//! FeatureTable ─┐
+//! Scores ───────┼─▶ Facts ─┬─▶ match_actions ─▶ Plan
+//! Segments ─────┘          │
+//! TOML / JSON ──▶ Playbook ┘
+//! ```
+//!
+//! A line belongs in this room if it spends money or weighs gain against cost. Nothing here learns:
+//! response rates come from features, values and costs from the playbook.
+
+pub mod conditions;
+mod document;
+mod facts;
+mod matching;
+mod plan;
+mod playbook;
+mod rules;
+#[cfg(test)]
+mod testing;
+mod why;
+
+pub use conditions::{CHURN_PROBABILITY, Condition, Vocabulary};
+pub use facts::Facts;
+pub use matching::match_actions;
+pub use plan::{ActionSummary, NONE, NoAction, Plan, PlanSummary};
+pub use playbook::{Action, Channel, Offer, Playbook};

@@ -1,0 +1,166 @@
+//! The whole flow in one call: from an event log to a win-back plan.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::events::EventLog;
+use crate::features::{self, FeatureSpec, FeatureTable, LIFECYCLE_STAGES, Population};
+use crate::progress::Progress;
+use crate::scoring::{Scorecard, Scores};
+use crate::segments::{self, Grid, NO_PURCHASE, RiskTiers, SegmentProfile, Segments};
+use crate::strategy::{Facts, Plan, Playbook, Vocabulary, match_actions};
+use crate::time::AsOf;
+
+/// Settings of every step; the defaults run without any data about the shop.
+///
+/// # Example
+/// ```
+/// use churn_core::winback::WinBackSettings;
+/// let settings: WinBackSettings = churn_core::settings::from_toml("winback", r#"
+///     features.windows_days = [30, 90]
+///     risk_tiers = { medium = 0.4, high = 0.7 }
+/// "#)?;
+/// assert_eq!(settings.risk_tiers.high, 0.7);
+/// # Ok::<(), churn_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WinBackSettings {
+    /// Which features to build. Scorecard, grid and playbook need those that they name.
+    pub features: FeatureSpec,
+    /// How features become a churn probability.
+    pub scorecard: Scorecard,
+    /// Where high, medium and low risk meet.
+    pub risk_tiers: RiskTiers,
+    /// The named segments of RFM scores; conditions know them by the name of the grid.
+    pub grid: Grid,
+    /// What can be done for whom.
+    pub playbook: PlaybookSource,
+}
+
+/// Where the playbook comes from: text, so that errors can name the line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaybookSource {
+    /// The playbook that ships with the library.
+    #[default]
+    Default,
+    /// A playbook in TOML.
+    Toml(String),
+    /// A playbook in JSON.
+    Json(String),
+}
+
+impl WinBackSettings {
+    /// The names that the playbook's conditions may use in a shop with these channels.
+    ///
+    /// # Errors
+    /// Those of the feature settings and of the grid.
+    pub fn vocabulary(&self, channels: &[String]) -> Result<Vocabulary> {
+        let mut segments: Vec<&str> = self.grid.rules.iter().map(|r| r.label.as_str()).collect();
+        segments.push(NO_PURCHASE);
+        Vocabulary::new()
+            .with_features(&self.features.selected(channels)?)?
+            .with_segmentation("risk_tier", &RiskTiers::LABELS)?
+            .with_segmentation("lifecycle", &LIFECYCLE_STAGES)?
+            .with_segmentation(&self.grid.name, &segments)
+    }
+
+    /// The playbook, read and checked against [`vocabulary`](Self::vocabulary).
+    ///
+    /// # Errors
+    /// As for [`Playbook::from_toml`].
+    pub fn load_playbook(&self, channels: &[String]) -> Result<Playbook> {
+        let vocabulary = self.vocabulary(channels)?;
+        match &self.playbook {
+            PlaybookSource::Default => Playbook::default_for(&vocabulary),
+            PlaybookSource::Toml(text) => Playbook::from_toml(text, &vocabulary),
+            PlaybookSource::Json(text) => Playbook::from_json(text, &vocabulary),
+        }
+    }
+}
+
+/// Everything the flow found out, table by table; all rows are the same customers.
+#[derive(Debug, Clone)]
+pub struct WinBack {
+    /// What describes each customer.
+    pub features: FeatureTable,
+    /// What all customers together taught: cut points and priors, re-usable tomorrow.
+    pub population: Population,
+    /// Churn probabilities with reasons.
+    pub scores: Scores,
+    /// Risk tiers.
+    pub risk_tier: Segments,
+    /// Segments of the grid.
+    pub rfm_segment: Segments,
+    /// Lifecycle stages.
+    pub lifecycle: Segments,
+    /// Who gets what, through which channels.
+    pub plan: Plan,
+}
+
+impl WinBack {
+    /// Runs features, scorecard, segments and playbook on the past of a log.
+    ///
+    /// # Errors
+    /// Those of the steps; the playbook is read and checked before anything is computed.
+    ///
+    /// # Example
+    /// ```
+    /// use churn_core::events::{Cleaning, EventColumns, EventKind};
+    /// use churn_core::progress::Progress;
+    /// use churn_core::winback::{WinBack, WinBackSettings};
+    /// use churn_core::{AsOf, EventLog, TimeUnit};
+    /// let customers = ["ann", "ann", "ann", "bea"];
+    /// let days = [14_000, 14_030, 14_060, 14_170];
+    /// let columns = EventColumns::new(&customers, &days, TimeUnit::Day, EventKind::Purchase);
+    /// let log = EventLog::from_columns(&columns, &Cleaning::default())?;
+    /// let result = WinBack::run(
+    ///     &log,
+    ///     AsOf::parse("2008-10-24")?,
+    ///     &WinBackSettings::default(),
+    ///     &Progress::none(),
+    /// )?;
+    /// let churn = result.scores.churn_probability();
+    /// assert!(churn[0] > churn[1], "ann has been silent for months");
+    /// # Ok::<(), churn_core::Error>(())
+    /// ```
+    pub fn run(
+        log: &EventLog,
+        as_of: AsOf,
+        settings: &WinBackSettings,
+        progress: &Progress<'_>,
+    ) -> Result<WinBack> {
+        let playbook = settings.load_playbook(log.channels())?;
+        settings.scorecard.check()?;
+        settings.risk_tiers.check()?;
+        settings.grid.check()?;
+
+        let history = log.history(as_of);
+        let (features, population) =
+            features::build_observed(&history, &settings.features, progress)?;
+        let scores = settings.scorecard.score_observed(&features, progress)?;
+        let risk_tier = settings.risk_tiers.assign(&scores)?;
+        let rfm_segment = settings.grid.assign(&features)?;
+        let lifecycle = segments::lifecycle(&features)?;
+        let facts = Facts::new(&features, &scores, &[&risk_tier, &rfm_segment, &lifecycle])?;
+        let plan = match_actions(&playbook, &facts)?;
+        Ok(WinBack {
+            features,
+            population,
+            scores,
+            risk_tier,
+            rfm_segment,
+            lifecycle,
+            plan,
+        })
+    }
+
+    /// Size, share, money and mean features of each group of one of the segmentations.
+    ///
+    /// # Errors
+    /// Those of [`segments::profile`].
+    pub fn profile(&self, segments: &Segments) -> Result<Vec<SegmentProfile>> {
+        segments::profile(segments, &self.features)
+    }
+}
