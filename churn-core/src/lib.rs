@@ -12,6 +12,7 @@ pub mod progress;
 pub mod scoring;
 pub mod segments;
 pub mod settings;
+pub mod simulate;
 pub mod strategy;
 pub mod text;
 pub mod time;

@@ -28,6 +28,7 @@
 //! # Ok::<(), churn_core::Error>(())
 //! ```
 
+mod column;
 mod read;
 mod write;
 

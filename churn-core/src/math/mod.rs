@@ -1,5 +1,6 @@
 //! Numbers without customers in them: what the rooms above compute with.
 
+pub(crate) mod random;
 pub(crate) mod special;
 pub(crate) mod stats;
 pub(crate) mod sum;
