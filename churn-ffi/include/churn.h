@@ -198,6 +198,27 @@
 #define CHURN_KIND_COMPLAINT 15
 
 /**
+ * In the codes of a plan: the customer has no action.
+ */
+#define CHURN_NO_ACTION -1
+
+/**
+ * The customer has an action.
+ */
+#define CHURN_WHY_NONE_HAS_ACTION 0
+
+/**
+ * No audience holds for the customer.
+ */
+#define CHURN_WHY_NONE_NO_AUDIENCE 1
+
+/**
+ * Some audience holds, but no such action has both an offer that the customer may have and a
+ * channel set that is open to the customer.
+ */
+#define CHURN_WHY_NONE_NOTHING_OPEN 2
+
+/**
  * The columns of an event log as pointers into the caller's memory. The arrays (and the texts
  * they point to) must stay valid and unchanged until the log is built; nothing is copied before.
  */
@@ -229,6 +250,18 @@ typedef struct churn_feature_table churn_feature_table;
  * A proven map from recency, frequency and monetary scores to segments.
  */
 typedef struct churn_grid churn_grid;
+
+/**
+ * One action per customer, or none, with channels, expected response and costs. Independent of the
+ * tables that it was made from.
+ */
+typedef struct churn_plan churn_plan;
+
+/**
+ * Channels, offers and actions with their audiences and costs, checked against the names that the
+ * conditions may use.
+ */
+typedef struct churn_playbook churn_playbook;
 
 /**
  * What features of one customer need to know about all customers: learned once and stored, so that
@@ -266,6 +299,12 @@ typedef struct churn_segments churn_segments;
  * A list of texts made by a call and freed by the caller.
  */
 typedef struct churn_texts churn_texts;
+
+/**
+ * Everything the flow found out, table by table; all rows are the same customers. The tables belong
+ * to it: they are valid until it is freed, and must not be freed themselves.
+ */
+typedef struct churn_win_back churn_win_back;
 
 /**
  * What a call answers: CHURN_OK or the code of what went wrong. Codes are never reused.
@@ -607,6 +646,16 @@ churn_status churn_event_log_read_array(struct ArrowArray *array,
                                         churn_error **error);
 
 /**
+ * The log of a shop that does not exist, for examples and tests: the same seed gives the same log
+ * everywhere. `shop` is JSON with the fields of the core's simulate::Shop (NULL = defaults),
+ * `progress` may be NULL.
+ */
+churn_status churn_event_log_simulate(const char *shop,
+                                      const churn_progress *progress,
+                                      churn_event_log **log,
+                                      churn_error **error);
+
+/**
  * Number of events; 0 for NULL.
  */
 size_t churn_event_log_len(const churn_event_log *log);
@@ -1066,6 +1115,248 @@ const char *churn_profile_text(const churn_profile *profile);
 void churn_profile_free(churn_profile *profile);
 
 /**
+ * Reads a playbook in TOML (NULL = the one that the library brings along) and checks it against
+ * the names that its conditions may use: the features of `table`, "churn_probability", and the
+ * `count` groupings by name and label. Errors name the place and the line.
+ */
+churn_status churn_playbook_from_toml(const char *toml,
+                                      const churn_feature_table *table,
+                                      const churn_segments *const *groupings,
+                                      size_t count,
+                                      churn_playbook **playbook,
+                                      churn_error **error);
+
+/**
+ * Reads a playbook in JSON. The rest is as for churn_playbook_from_toml.
+ */
+churn_status churn_playbook_from_json(const char *json,
+                                      const churn_feature_table *table,
+                                      const churn_segments *const *groupings,
+                                      size_t count,
+                                      churn_playbook **playbook,
+                                      churn_error **error);
+
+/**
+ * The playbook as TOML, valid until it is freed.
+ */
+churn_status churn_playbook_to_toml(const churn_playbook *playbook,
+                                    const char **toml,
+                                    churn_error **error);
+
+/**
+ * The playbook as JSON, valid until it is freed.
+ */
+churn_status churn_playbook_to_json(const churn_playbook *playbook,
+                                    const char **json,
+                                    churn_error **error);
+
+/**
+ * Gives every customer the action of the highest priority that is open, or none. The tables must
+ * speak of the same customers and instant; they may be freed afterwards.
+ */
+churn_status churn_playbook_match(const churn_playbook *playbook,
+                                  const churn_feature_table *table,
+                                  const churn_scores *scores,
+                                  const churn_segments *const *groupings,
+                                  size_t count,
+                                  churn_plan **plan,
+                                  churn_error **error);
+
+/**
+ * Frees a playbook; NULL is fine.
+ */
+void churn_playbook_free(churn_playbook *playbook);
+
+/**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_plan_len(const churn_plan *plan);
+
+/**
+ * The customers, one per row, valid until the plan is freed; NULL for NULL.
+ */
+const churn_customers *churn_plan_customers(const churn_plan *plan);
+
+/**
+ * The instant that the plan is made for, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_plan_as_of_micros(const churn_plan *plan);
+
+/**
+ * How many days the churn probabilities behind the plan look ahead; 0 for NULL.
+ */
+uint32_t churn_plan_horizon_days(const churn_plan *plan);
+
+/**
+ * The currency of all costs, valid until the plan is freed; NULL for NULL.
+ */
+const char *churn_plan_currency(const churn_plan *plan);
+
+/**
+ * Number of actions of the playbook; 0 for NULL.
+ */
+size_t churn_plan_action_count(const churn_plan *plan);
+
+/**
+ * An action of the playbook: its id, and its name in `language` ("en" or "zh", NULL = "en"). Each
+ * output may be NULL; the texts are valid until the plan is freed.
+ */
+churn_status churn_plan_action(const churn_plan *plan,
+                               size_t index,
+                               const char *language,
+                               const char **id,
+                               const char **name,
+                               churn_error **error);
+
+/**
+ * Index of each customer's action, CHURN_NO_ACTION where there is none; valid until the plan is
+ * freed; NULL for NULL.
+ */
+const int32_t *churn_plan_action_codes(const churn_plan *plan);
+
+/**
+ * Index of each customer's channels among the action's channel sets, CHURN_NO_ACTION where there is
+ * no action; valid until the plan is freed; NULL for NULL.
+ */
+const int32_t *churn_plan_channel_set_codes(const churn_plan *plan);
+
+/**
+ * Chance that each customer answers at least once (0 to 1), 0 without an action; valid until the
+ * plan is freed; NULL for NULL.
+ */
+const double *churn_plan_expected_response(const churn_plan *plan);
+
+/**
+ * Cost of contacting each customer (currency), 0 without an action; valid until the plan is freed;
+ * NULL for NULL.
+ */
+const double *churn_plan_contact_cost(const churn_plan *plan);
+
+/**
+ * Expected cost of each customer's offers (currency), 0 without an action; valid until the plan is
+ * freed; NULL for NULL.
+ */
+const double *churn_plan_offer_cost(const churn_plan *plan);
+
+/**
+ * Ids of the channels over which one customer is contacted; none without an action.
+ */
+churn_status churn_plan_channels(const churn_plan *plan,
+                                 size_t row,
+                                 churn_texts **channels,
+                                 churn_error **error);
+
+/**
+ * Ids of the offers that one customer is given; none without an action.
+ */
+churn_status churn_plan_offers(const churn_plan *plan,
+                               size_t row,
+                               churn_texts **offers,
+                               churn_error **error);
+
+/**
+ * Why one customer gets this action over these channels, or none: a list of one text in `language`
+ * ("en" or "zh", NULL = "en").
+ */
+churn_status churn_plan_why(const churn_plan *plan,
+                            size_t row,
+                            const char *language,
+                            churn_texts **why,
+                            churn_error **error);
+
+/**
+ * Why one customer has no action: one of CHURN_WHY_NONE_….
+ */
+churn_status churn_plan_why_none(const churn_plan *plan,
+                                 size_t row,
+                                 int32_t *reason,
+                                 churn_error **error);
+
+/**
+ * What one action comes to: the customers who get it, how many are expected to answer, the cost of
+ * contacting them and the expected cost of their offers (currency). With index CHURN_NO_ACTION: the
+ * customers without an action. Each output may be NULL.
+ */
+churn_status churn_plan_action_summary(const churn_plan *plan,
+                                       int32_t index,
+                                       uint64_t *customers,
+                                       double *expected_responses,
+                                       double *contact_cost,
+                                       double *offer_cost,
+                                       churn_error **error);
+
+/**
+ * What the plan comes to, as a text table for people, valid until the plan is freed.
+ */
+churn_status churn_plan_summary(const churn_plan *plan, const char **summary, churn_error **error);
+
+/**
+ * Writes the plan as an Arrow C stream: "customer", "action", "channels" and "offers" (ids joined by
+ * "+"), "expected_response", "contact_cost", "offer_cost". The stream is independent of the
+ * plan; release it. What stood in `stream` is overwritten.
+ */
+churn_status churn_plan_export(const churn_plan *plan,
+                               struct ArrowArrayStream *stream,
+                               churn_error **error);
+
+/**
+ * Frees a plan; what was read from it (customers, columns, texts) goes with it. NULL is fine.
+ */
+void churn_plan_free(churn_plan *plan);
+
+/**
+ * Runs features, scorecard, segments and playbook on the events strictly before `as_of` (a date or
+ * date and time in text, e.g. "2011-12-10"). `settings` is JSON with the fields of the core's
+ * WinBackSettings (NULL = defaults), `progress` may be NULL.
+ */
+churn_status churn_win_back_run(const churn_event_log *log,
+                                const char *as_of,
+                                const char *settings,
+                                const churn_progress *progress,
+                                churn_win_back **result,
+                                churn_error **error);
+
+/**
+ * What describes each customer; NULL for NULL.
+ */
+const churn_feature_table *churn_win_back_features(const churn_win_back *result);
+
+/**
+ * What all customers together taught; NULL for NULL.
+ */
+const churn_population *churn_win_back_population(const churn_win_back *result);
+
+/**
+ * Churn probabilities with reasons; NULL for NULL.
+ */
+const churn_scores *churn_win_back_scores(const churn_win_back *result);
+
+/**
+ * Risk tiers; NULL for NULL.
+ */
+const churn_segments *churn_win_back_risk_tier(const churn_win_back *result);
+
+/**
+ * Segments of the grid; NULL for NULL.
+ */
+const churn_segments *churn_win_back_rfm_segment(const churn_win_back *result);
+
+/**
+ * Lifecycle stages; NULL for NULL.
+ */
+const churn_segments *churn_win_back_lifecycle(const churn_win_back *result);
+
+/**
+ * Who gets what, through which channels; NULL for NULL.
+ */
+const churn_plan *churn_win_back_plan(const churn_win_back *result);
+
+/**
+ * Frees the result with all its tables; NULL is fine.
+ */
+void churn_win_back_free(churn_win_back *result);
+
+/**
  * Version of the library, e.g. "0.1.0". Static.
  */
 const char *churn_version(void);
@@ -1353,6 +1644,16 @@ churn_status churn_event_log_read_array(struct ArrowArray *array,
                                         const churn_progress *progress,
                                         churn_event_log **log,
                                         churn_error **error);
+
+/**
+ * The log of a shop that does not exist, for examples and tests: the same seed gives the same log
+ * everywhere. `shop` is JSON with the fields of the core's simulate::Shop (NULL = defaults),
+ * `progress` may be NULL.
+ */
+churn_status churn_event_log_simulate(const char *shop,
+                                      const churn_progress *progress,
+                                      churn_event_log **log,
+                                      churn_error **error);
 
 /**
  * Number of events; 0 for NULL.
@@ -1842,6 +2143,196 @@ const char *churn_profile_text(const churn_profile *profile);
 void churn_profile_free(churn_profile *profile);
 
 /**
+ * Reads a playbook in TOML (NULL = the one that the library brings along) and checks it against
+ * the names that its conditions may use: the features of `table`, "churn_probability", and the
+ * `count` groupings by name and label. Errors name the place and the line.
+ */
+churn_status churn_playbook_from_toml(const char *toml,
+                                      const churn_feature_table *table,
+                                      const churn_segments *const *groupings,
+                                      size_t count,
+                                      churn_playbook **playbook,
+                                      churn_error **error);
+
+/**
+ * Reads a playbook in JSON. The rest is as for churn_playbook_from_toml.
+ */
+churn_status churn_playbook_from_json(const char *json,
+                                      const churn_feature_table *table,
+                                      const churn_segments *const *groupings,
+                                      size_t count,
+                                      churn_playbook **playbook,
+                                      churn_error **error);
+
+/**
+ * The playbook as TOML, valid until it is freed.
+ */
+churn_status churn_playbook_to_toml(const churn_playbook *playbook,
+                                    const char **toml,
+                                    churn_error **error);
+
+/**
+ * The playbook as JSON, valid until it is freed.
+ */
+churn_status churn_playbook_to_json(const churn_playbook *playbook,
+                                    const char **json,
+                                    churn_error **error);
+
+/**
+ * Gives every customer the action of the highest priority that is open, or none. The tables must
+ * speak of the same customers and instant; they may be freed afterwards.
+ */
+churn_status churn_playbook_match(const churn_playbook *playbook,
+                                  const churn_feature_table *table,
+                                  const churn_scores *scores,
+                                  const churn_segments *const *groupings,
+                                  size_t count,
+                                  churn_plan **plan,
+                                  churn_error **error);
+
+/**
+ * Frees a playbook; NULL is fine.
+ */
+void churn_playbook_free(churn_playbook *playbook);
+
+/**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_plan_len(const churn_plan *plan);
+
+/**
+ * The customers, one per row, valid until the plan is freed; NULL for NULL.
+ */
+const churn_customers *churn_plan_customers(const churn_plan *plan);
+
+/**
+ * The instant that the plan is made for, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_plan_as_of_micros(const churn_plan *plan);
+
+/**
+ * How many days the churn probabilities behind the plan look ahead; 0 for NULL.
+ */
+uint32_t churn_plan_horizon_days(const churn_plan *plan);
+
+/**
+ * The currency of all costs, valid until the plan is freed; NULL for NULL.
+ */
+const char *churn_plan_currency(const churn_plan *plan);
+
+/**
+ * Number of actions of the playbook; 0 for NULL.
+ */
+size_t churn_plan_action_count(const churn_plan *plan);
+
+/**
+ * An action of the playbook: its id, and its name in `language` ("en" or "zh", NULL = "en"). Each
+ * output may be NULL; the texts are valid until the plan is freed.
+ */
+churn_status churn_plan_action(const churn_plan *plan,
+                               size_t index,
+                               const char *language,
+                               const char **id,
+                               const char **name,
+                               churn_error **error);
+
+/**
+ * Index of each customer's action, CHURN_NO_ACTION where there is none; valid until the plan is
+ * freed; NULL for NULL.
+ */
+const int32_t *churn_plan_action_codes(const churn_plan *plan);
+
+/**
+ * Index of each customer's channels among the action's channel sets, CHURN_NO_ACTION where there is
+ * no action; valid until the plan is freed; NULL for NULL.
+ */
+const int32_t *churn_plan_channel_set_codes(const churn_plan *plan);
+
+/**
+ * Chance that each customer answers at least once (0 to 1), 0 without an action; valid until the
+ * plan is freed; NULL for NULL.
+ */
+const double *churn_plan_expected_response(const churn_plan *plan);
+
+/**
+ * Cost of contacting each customer (currency), 0 without an action; valid until the plan is freed;
+ * NULL for NULL.
+ */
+const double *churn_plan_contact_cost(const churn_plan *plan);
+
+/**
+ * Expected cost of each customer's offers (currency), 0 without an action; valid until the plan is
+ * freed; NULL for NULL.
+ */
+const double *churn_plan_offer_cost(const churn_plan *plan);
+
+/**
+ * Ids of the channels over which one customer is contacted; none without an action.
+ */
+churn_status churn_plan_channels(const churn_plan *plan,
+                                 size_t row,
+                                 churn_texts **channels,
+                                 churn_error **error);
+
+/**
+ * Ids of the offers that one customer is given; none without an action.
+ */
+churn_status churn_plan_offers(const churn_plan *plan,
+                               size_t row,
+                               churn_texts **offers,
+                               churn_error **error);
+
+/**
+ * Why one customer gets this action over these channels, or none: a list of one text in `language`
+ * ("en" or "zh", NULL = "en").
+ */
+churn_status churn_plan_why(const churn_plan *plan,
+                            size_t row,
+                            const char *language,
+                            churn_texts **why,
+                            churn_error **error);
+
+/**
+ * Why one customer has no action: one of CHURN_WHY_NONE_….
+ */
+churn_status churn_plan_why_none(const churn_plan *plan,
+                                 size_t row,
+                                 int32_t *reason,
+                                 churn_error **error);
+
+/**
+ * What one action comes to: the customers who get it, how many are expected to answer, the cost of
+ * contacting them and the expected cost of their offers (currency). With index CHURN_NO_ACTION: the
+ * customers without an action. Each output may be NULL.
+ */
+churn_status churn_plan_action_summary(const churn_plan *plan,
+                                       int32_t index,
+                                       uint64_t *customers,
+                                       double *expected_responses,
+                                       double *contact_cost,
+                                       double *offer_cost,
+                                       churn_error **error);
+
+/**
+ * What the plan comes to, as a text table for people, valid until the plan is freed.
+ */
+churn_status churn_plan_summary(const churn_plan *plan, const char **summary, churn_error **error);
+
+/**
+ * Writes the plan as an Arrow C stream: "customer", "action", "channels" and "offers" (ids joined by
+ * "+"), "expected_response", "contact_cost", "offer_cost". The stream is independent of the
+ * plan; release it. What stood in `stream` is overwritten.
+ */
+churn_status churn_plan_export(const churn_plan *plan,
+                               struct ArrowArrayStream *stream,
+                               churn_error **error);
+
+/**
+ * Frees a plan; what was read from it (customers, columns, texts) goes with it. NULL is fine.
+ */
+void churn_plan_free(churn_plan *plan);
+
+/**
  * Number of texts; 0 for NULL.
  */
 size_t churn_texts_len(const churn_texts *texts);
@@ -1858,6 +2349,58 @@ churn_status churn_texts_get(const churn_texts *texts,
  * Frees a list of texts; NULL is fine.
  */
 void churn_texts_free(churn_texts *texts);
+
+/**
+ * Runs features, scorecard, segments and playbook on the events strictly before `as_of` (a date or
+ * date and time in text, e.g. "2011-12-10"). `settings` is JSON with the fields of the core's
+ * WinBackSettings (NULL = defaults), `progress` may be NULL.
+ */
+churn_status churn_win_back_run(const churn_event_log *log,
+                                const char *as_of,
+                                const char *settings,
+                                const churn_progress *progress,
+                                churn_win_back **result,
+                                churn_error **error);
+
+/**
+ * What describes each customer; NULL for NULL.
+ */
+const churn_feature_table *churn_win_back_features(const churn_win_back *result);
+
+/**
+ * What all customers together taught; NULL for NULL.
+ */
+const churn_population *churn_win_back_population(const churn_win_back *result);
+
+/**
+ * Churn probabilities with reasons; NULL for NULL.
+ */
+const churn_scores *churn_win_back_scores(const churn_win_back *result);
+
+/**
+ * Risk tiers; NULL for NULL.
+ */
+const churn_segments *churn_win_back_risk_tier(const churn_win_back *result);
+
+/**
+ * Segments of the grid; NULL for NULL.
+ */
+const churn_segments *churn_win_back_rfm_segment(const churn_win_back *result);
+
+/**
+ * Lifecycle stages; NULL for NULL.
+ */
+const churn_segments *churn_win_back_lifecycle(const churn_win_back *result);
+
+/**
+ * Who gets what, through which channels; NULL for NULL.
+ */
+const churn_plan *churn_win_back_plan(const churn_win_back *result);
+
+/**
+ * Frees the result with all its tables; NULL is fine.
+ */
+void churn_win_back_free(churn_win_back *result);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -9,6 +9,7 @@ use churn_core::arrow::EventBatches;
 use churn_core::events::{
     Cleaning, ColumnNames, CsvEvents, CsvOptions, DropReason, EventColumns, EventLog,
 };
+use churn_core::simulate::Shop;
 use churn_core::{Error, Timestamp};
 
 use crate::arrow;
@@ -222,6 +223,34 @@ pub unsafe extern "C" fn churn_event_log_read_array(
             &cleaning,
             progress,
         )?);
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// The log of a shop that does not exist, for examples and tests: the same seed gives the same log
+/// everywhere. `shop` is JSON with the fields of the core's simulate::Shop (NULL = defaults),
+/// `progress` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_event_log_simulate(
+    shop: *const c_char,
+    progress: *const churn_progress,
+    log: *mut *mut churn_event_log,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or what each type says.
+        let (shop, progress, out) = unsafe {
+            (
+                guard::settings::<Shop>(shop, "shop")?,
+                progress.as_ref(),
+                Out::new(log, "log")?,
+            )
+        };
+        let shop = shop.open()?;
+        let log = churn_event_log::build(&shop.columns(), &Cleaning::strict(), progress)?;
+        out.write_handle(log);
         Ok(())
     };
     // SAFETY: the caller hands over NULL or a place for one pointer.

@@ -27,7 +27,9 @@ mod guard;
 pub mod progress;
 pub mod scoring;
 pub mod segments;
+pub mod strategy;
 pub mod texts;
+pub mod winback;
 
 use std::ffi::c_char;
 

@@ -4,7 +4,6 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use churn_core::Error;
 use churn_core::arrow::score_batch;
 use churn_core::scoring::{Scorecard, Scores};
 use churn_core::text::Language;
@@ -38,10 +37,6 @@ impl churn_scorecard {
             json: LazyText::default(),
             toml: LazyText::default(),
         }
-    }
-
-    pub(crate) fn card(&self) -> &Scorecard {
-        &self.card
     }
 }
 
@@ -377,9 +372,6 @@ pub(crate) unsafe fn language(name: *const c_char) -> Result<Language> {
         return Ok(Language::default());
     }
     // SAFETY: as the caller says.
-    match unsafe { guard::text(name, "language") }? {
-        "en" => Ok(Language::En),
-        "zh" => Ok(Language::Zh),
-        other => Err(Error::unknown_name("language", other, ["en", "zh"]).into()),
-    }
+    let name = unsafe { guard::text(name, "language") }?;
+    Ok(Language::from_code(name)?)
 }

@@ -1,6 +1,9 @@
 //! Compiles the C programs of `tests/c` and `examples` against the header and the libraries of
 //! this very build, with strict warnings and sanitizers, and runs them.
 
+// A skipped test must be loud, or nobody would know.
+#![allow(clippy::print_stderr)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -153,6 +156,16 @@ fn scoring() {
 #[test]
 fn segments() {
     compile_and_run("test_segments.c");
+}
+
+#[test]
+fn strategy() {
+    compile_and_run("test_strategy.c");
+}
+
+#[test]
+fn winback() {
+    compile_and_run("test_winback.c");
 }
 
 #[test]

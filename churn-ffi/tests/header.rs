@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// The sources whose exported items make the header, in the order of the flow.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 12] = [
     "error.rs",
     "texts.rs",
     "progress.rs",
@@ -16,6 +16,8 @@ const SOURCES: [&str; 10] = [
     "features.rs",
     "scoring.rs",
     "segments.rs",
+    "strategy.rs",
+    "winback.rs",
     "lib.rs",
 ];
 
