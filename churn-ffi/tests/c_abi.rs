@@ -173,6 +173,117 @@ fn progress() {
     compile_and_run("test_progress.c");
 }
 
+/// The example, with arguments, as a reader would run it.
+#[test]
+fn example() {
+    let program = compile(&root().join("examples/pipeline.c"), Link::Shared);
+    let simulated = run(&program, &[]);
+    assert_eq!(simulated, run(&program, &[]), "one seed, one answer");
+    assert!(simulated.contains("Plan as of 2023-10-01"), "{simulated}");
+    assert!(simulated.contains("risk_tier is high"), "{simulated}");
+
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pipeline.csv");
+    let orders = "who;day;money\n\
+                  ann;2020-01-05;10\nann;2020-02-05;20\nann;2020-03-05;30\n\
+                  bea;2019-03-01;100\nbea;2019-04-01;50\nbea;2019-05-01;50\n";
+    fs::write(&file, orders).unwrap();
+    let file = file.to_str().unwrap();
+    let options = r#"{"delimiter": ";",
+        "names": {"customer": "who", "time": "day", "value": "money"}}"#;
+    let printed = run(&program, &[file, "2020-04-01", options]);
+    assert!(
+        printed.contains("rows kept                      6"),
+        "{printed}"
+    );
+    assert!(printed.contains("bea: churn probability"), "{printed}");
+    assert!(printed.contains("2 customers"), "{printed}");
+
+    // Mistakes are named on stderr, with a status of their own and without a leak.
+    let failed = Command::new(&program)
+        .args([file, "2020-04-01"])
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert_eq!(failed.status.code(), Some(1), "{words}");
+    assert!(words.starts_with("UnknownName: "), "{words}");
+}
+
+/// Installs into an empty folder and builds the example with nothing but what pkg-config says,
+/// against the shared and against the static library.
+#[test]
+fn install() {
+    let prefix = Path::new(env!("CARGO_TARGET_TMPDIR")).join("installed");
+    let _ = fs::remove_dir_all(&prefix);
+    let output = Command::new("sh")
+        .arg(root().join("install.sh"))
+        .arg("--prefix")
+        .arg(&prefix)
+        .arg("--from")
+        .arg(library_dir())
+        .env_remove("DESTDIR")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for file in ["include/churn.h", "include/churn_arrow.h", "lib/libchurn.a"] {
+        assert!(prefix.join(file).is_file(), "{file}");
+    }
+    let pkgconfig = prefix.join("lib/pkgconfig");
+    let described = fs::read_to_string(pkgconfig.join("churn.pc")).unwrap();
+    assert!(!described.contains('@'), "{described}");
+    assert!(
+        described.contains(concat!("Version: ", env!("CARGO_PKG_VERSION"), "\n")),
+        "{described}"
+    );
+
+    let flags = |arguments: &[&str]| -> Option<Vec<String>> {
+        let output = Command::new("pkg-config")
+            .args(arguments)
+            .arg("churn")
+            .env("PKG_CONFIG_PATH", &pkgconfig)
+            .output()
+            .ok()?;
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "pkg-config: {words}");
+        let flags = String::from_utf8(output.stdout).unwrap();
+        Some(flags.split_whitespace().map(str::to_owned).collect())
+    };
+    let Some(shared) = flags(&["--cflags", "--libs"]) else {
+        eprintln!("SKIPPED the half of `install` that needs pkg-config: it is not here");
+        return;
+    };
+    let build = |name: &str, flags: &[String]| -> PathBuf {
+        let program = prefix.join(name);
+        let output = Command::new(c_compiler())
+            .args(STRICT)
+            .arg(root().join("examples/pipeline.c"))
+            .arg("-o")
+            .arg(&program)
+            .args(flags)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{flags:?}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        program
+    };
+    let lib = prefix.join("lib");
+    let rpath = format!("-Wl,-rpath,{}", lib.display());
+    let with_shared = build("shared", &[shared, vec![rpath]].concat());
+    // Without the shared library in the folder, -lchurn finds the static one.
+    let static_flags = flags(&["--cflags", "--libs", "--static"]).unwrap();
+    fs::rename(lib.join(shared_name()), prefix.join(shared_name())).unwrap();
+    let with_static = build("static", &static_flags);
+    let printed = run(&with_static, &[]);
+    fs::rename(prefix.join(shared_name()), lib.join(shared_name())).unwrap();
+    assert_eq!(printed, run(&with_shared, &[]));
+}
+
 /// A C program that no test above names would never run.
 #[test]
 fn every_c_program_has_its_test() {
