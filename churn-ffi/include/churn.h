@@ -331,8 +331,8 @@ churn_status churn_error_code(const churn_error *error);
 const char *churn_error_kind(const churn_error *error);
 
 /**
- * The whole message, e.g. "events.value[1041]: expected a finite number, got NaN". Valid until
- * the error is freed; NULL for NULL.
+ * The whole message, e.g. `events.value[1041]: expected a finite number, got NaN`. Valid until the
+ * error is freed; NULL for NULL.
  */
 const char *churn_error_message(const churn_error *error);
 
@@ -523,8 +523,8 @@ churn_status churn_columns_set_texts(churn_columns *columns,
                                      churn_error **error);
 
 /**
- * Sets texts that lie one after another: row i is bytes offsets[i] to offsets[i + 1] of `bytes`
- * (UTF-8, no NUL), so there are rows + 1 ascending offsets. Columns as for
+ * Sets texts that lie one after another: row i is the bytes from `offsets[i]` to
+ * `offsets[i + 1]` of `bytes` (UTF-8, no NUL), so there are rows + 1 ascending offsets. Columns as for
  * churn_columns_set_texts.
  */
 churn_status churn_columns_set_packed_texts(churn_columns *columns,
@@ -536,7 +536,7 @@ churn_status churn_columns_set_packed_texts(churn_columns *columns,
                                             churn_error **error);
 
 /**
- * Sets texts by code: row i is names[codes[i]], each name NUL-terminated UTF-8. Columns as for
+ * Sets texts by code: row i is `names[codes[i]]`, each name NUL-terminated UTF-8. Columns as for
  * churn_columns_set_texts.
  */
 churn_status churn_columns_set_coded_texts(churn_columns *columns,
@@ -942,8 +942,8 @@ churn_status churn_scores_sentences(const churn_scores *scores,
                                     churn_error **error);
 
 /**
- * Writes the scores as an Arrow C stream: "customer", "churn_probability", "points_<factor>" per
- * factor and "reason_1" to "reason_<reasons>". The stream is independent of the scores; release
+ * Writes the scores as an Arrow C stream: "customer", "churn_probability", "points_FACTOR" per
+ * factor and "reason_1" to "reason_N", N = `reasons`. The stream is independent of the scores; release
  * it. What stood in `stream` is overwritten.
  */
 churn_status churn_scores_export(const churn_scores *scores,
@@ -1395,8 +1395,8 @@ churn_status churn_columns_set_texts(churn_columns *columns,
                                      churn_error **error);
 
 /**
- * Sets texts that lie one after another: row i is bytes offsets[i] to offsets[i + 1] of `bytes`
- * (UTF-8, no NUL), so there are rows + 1 ascending offsets. Columns as for
+ * Sets texts that lie one after another: row i is the bytes from `offsets[i]` to
+ * `offsets[i + 1]` of `bytes` (UTF-8, no NUL), so there are rows + 1 ascending offsets. Columns as for
  * churn_columns_set_texts.
  */
 churn_status churn_columns_set_packed_texts(churn_columns *columns,
@@ -1408,7 +1408,7 @@ churn_status churn_columns_set_packed_texts(churn_columns *columns,
                                             churn_error **error);
 
 /**
- * Sets texts by code: row i is names[codes[i]], each name NUL-terminated UTF-8. Columns as for
+ * Sets texts by code: row i is `names[codes[i]]`, each name NUL-terminated UTF-8. Columns as for
  * churn_columns_set_texts.
  */
 churn_status churn_columns_set_coded_texts(churn_columns *columns,
@@ -1558,8 +1558,8 @@ churn_status churn_error_code(const churn_error *error);
 const char *churn_error_kind(const churn_error *error);
 
 /**
- * The whole message, e.g. "events.value[1041]: expected a finite number, got NaN". Valid until
- * the error is freed; NULL for NULL.
+ * The whole message, e.g. `events.value[1041]: expected a finite number, got NaN`. Valid until the
+ * error is freed; NULL for NULL.
  */
 const char *churn_error_message(const churn_error *error);
 
@@ -1970,8 +1970,8 @@ churn_status churn_scores_sentences(const churn_scores *scores,
                                     churn_error **error);
 
 /**
- * Writes the scores as an Arrow C stream: "customer", "churn_probability", "points_<factor>" per
- * factor and "reason_1" to "reason_<reasons>". The stream is independent of the scores; release
+ * Writes the scores as an Arrow C stream: "customer", "churn_probability", "points_FACTOR" per
+ * factor and "reason_1" to "reason_N", N = `reasons`. The stream is independent of the scores; release
  * it. What stood in `stream` is overwritten.
  */
 churn_status churn_scores_export(const churn_scores *scores,

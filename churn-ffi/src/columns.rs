@@ -432,8 +432,8 @@ pub unsafe extern "C" fn churn_columns_set_texts(
     unsafe { guard(error, body) }
 }
 
-/// Sets texts that lie one after another: row i is bytes offsets[i] to offsets[i + 1] of `bytes`
-/// (UTF-8, no NUL), so there are rows + 1 ascending offsets. Columns as for
+/// Sets texts that lie one after another: row i is the bytes from `offsets[i]` to
+/// `offsets[i + 1]` of `bytes` (UTF-8, no NUL), so there are rows + 1 ascending offsets. Columns as for
 /// churn_columns_set_texts.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_columns_set_packed_texts(
@@ -463,7 +463,7 @@ pub unsafe extern "C" fn churn_columns_set_packed_texts(
     unsafe { guard(error, body) }
 }
 
-/// Sets texts by code: row i is names[codes[i]], each name NUL-terminated UTF-8. Columns as for
+/// Sets texts by code: row i is `names[codes[i]]`, each name NUL-terminated UTF-8. Columns as for
 /// churn_columns_set_texts.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_columns_set_coded_texts(

@@ -146,8 +146,8 @@ pub unsafe extern "C" fn churn_error_kind(error: *const churn_error) -> *const c
     unsafe { error.as_ref() }.map_or(ptr::null(), |error| error.kind.as_ptr())
 }
 
-/// The whole message, e.g. "events.value[1041]: expected a finite number, got NaN". Valid until
-/// the error is freed; NULL for NULL.
+/// The whole message, e.g. `events.value[1041]: expected a finite number, got NaN`. Valid until the
+/// error is freed; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_error_message(error: *const churn_error) -> *const c_char {
     // SAFETY: the caller hands over NULL or an error that is not freed yet.

@@ -331,8 +331,8 @@ pub unsafe extern "C" fn churn_scores_sentences(
     unsafe { guard(error, body) }
 }
 
-/// Writes the scores as an Arrow C stream: "customer", "churn_probability", "points_<factor>" per
-/// factor and "reason_1" to "reason_<reasons>". The stream is independent of the scores; release
+/// Writes the scores as an Arrow C stream: "customer", "churn_probability", "points_FACTOR" per
+/// factor and "reason_1" to "reason_N", N = `reasons`. The stream is independent of the scores; release
 /// it. What stood in `stream` is overwritten.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_scores_export(
