@@ -11,6 +11,7 @@ mod segments;
 mod settings;
 mod strategy;
 mod table;
+mod winback;
 
 /// The compiled part of the package `churn`.
 #[pyo3::pymodule(gil_used = false)]
@@ -33,4 +34,6 @@ mod _churn {
     use crate::strategy::{Facts, Plan, Playbook, match_actions};
     #[pymodule_export]
     use crate::table::Table;
+    #[pymodule_export]
+    use crate::winback::{WinBack, winback};
 }

@@ -1,6 +1,7 @@
 //! Settings cross as plain data, so that names, defaults and checks live in the core alone.
 
 use churn_core::Error;
+use churn_core::settings::from_json;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use serde::de::DeserializeOwned;
@@ -64,6 +65,10 @@ fn plain(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Value> {
             fields.insert(name, item);
         }
         Ok(Value::Object(fields))
+    } else if value.hasattr("to_json")? {
+        // A document of this package, such as a scorecard.
+        let text: String = value.call_method0("to_json")?.extract()?;
+        from_json(what, &text).or_raise(value.py())
     } else if let Ok(number) = value.call_method0("item") {
         // A number of numpy; datetime64 gives a date or an integer, and is read below instead.
         if number.is_instance_of::<PyInt>() || number.is_instance_of::<PyFloat>() {

@@ -117,7 +117,7 @@ impl Playbook {
     }
 
     /// The playbook as JSON.
-    fn to_json(&self, py: Python<'_>) -> PyResult<String> {
+    pub(crate) fn to_json(&self, py: Python<'_>) -> PyResult<String> {
         self.playbook.to_json().or_raise(py)
     }
 
@@ -184,7 +184,7 @@ pub(crate) fn match_actions(
 /// What is done for each customer.
 #[pyclass(frozen, extends = Table, module = "churn")]
 pub(crate) struct Plan {
-    plan: Arc<strategy::Plan>,
+    pub(crate) plan: Arc<strategy::Plan>,
 }
 
 impl Plan {

@@ -46,7 +46,7 @@ def test_every_kind_has_a_class_that_is_also_a_builtin(kind, builtin):
 
 def test_bad_cells_name_column_and_row():
     frame = pd.DataFrame({**GOOD, "value": [1.0, 2.0, -3.5]})
-    for data in [frame, pl.DataFrame(frame), dict(frame.items())]:
+    for data in [frame, pl.DataFrame(frame), frame.to_dict("series")]:
         error = refused(data)
         assert isinstance(error, churn.InvalidValueError)
         assert isinstance(error, ValueError)
@@ -131,9 +131,11 @@ def test_arrays_that_cannot_be_read(dtype):
 
 
 def test_a_stream_can_be_read_once():
+    frame = pd.DataFrame(GOOD)
+
     class Once:
         def __init__(self):
-            self.capsule = pl.DataFrame(GOOD).__arrow_c_stream__()
+            self.capsule = frame.__arrow_c_stream__()
 
         def __arrow_c_stream__(self, requested_schema=None):
             return self.capsule

@@ -1,9 +1,13 @@
 """Who is about to leave, why, what to offer, through which channel, when and at what cost.
 
->>> log = churn.EventLog(frame, names={"customer": "CustomerID", "time": "InvoiceDate"})
->>> features = log.features("2011-12-10")
->>> scores = churn.Scorecard().score(features)
->>> scores.reasons(17850)
+    log = churn.EventLog(frame, names={"customer": "CustomerID", "time": "InvoiceDate"})
+    result = churn.winback(log, as_of="2011-12-10")
+    print(result)
+    result.scores.reasons(17850)
+    result.plan.why(17850)
+
+Or step by step: EventLog -> features -> Scorecard.score -> RiskTiers.assign, Grid.assign ->
+Facts, Playbook -> match_actions.
 """
 
 from ._churn import (
@@ -22,9 +26,11 @@ from ._churn import (
     Scores,
     Segments,
     Table,
+    WinBack,
     __version__,
     lifecycle,
     match_actions,
+    winback,
 )
 from .exceptions import (
     CancelledError,
@@ -65,7 +71,9 @@ __all__ = [
     "Segments",
     "Table",
     "UnknownNameError",
+    "WinBack",
     "__version__",
     "lifecycle",
     "match_actions",
+    "winback",
 ]

@@ -22,6 +22,7 @@ from .types import (
     Progress,
     RiskCuts,
     SummarySettings,
+    WinBackSettings,
 )
 
 __all__ = [
@@ -40,9 +41,11 @@ __all__ = [
     "Scores",
     "Segments",
     "Table",
+    "WinBack",
     "__version__",
     "lifecycle",
     "match_actions",
+    "winback",
 ]
 
 __version__: Final[str]
@@ -414,3 +417,35 @@ class Plan(Table):
 
 def match_actions(playbook: Playbook, facts: Facts) -> Plan:
     """Gives each customer an action of the playbook, or none."""
+
+@final
+class WinBack:
+    """Everything the flow found out; all rows are the same customers. ``print`` shows the plan."""
+
+    @property
+    def features(self) -> FeatureTable:
+        """What describes each customer."""
+    @property
+    def scores(self) -> Scores:
+        """Churn probabilities with reasons."""
+    @property
+    def risk_tier(self) -> Segments:
+        """Risk tiers."""
+    @property
+    def rfm_segment(self) -> Segments:
+        """Segments of the grid."""
+    @property
+    def lifecycle(self) -> Segments:
+        """Lifecycle stages."""
+    @property
+    def plan(self) -> Plan:
+        """Who gets what, through which channels."""
+
+def winback(
+    log: EventLog,
+    as_of: Instant,
+    *,
+    progress: Progress | None = None,
+    **settings: Unpack[WinBackSettings],
+) -> WinBack:
+    """Features, scores, segments and plan of all customers with an event before ``as_of``."""

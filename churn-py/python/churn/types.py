@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 if TYPE_CHECKING:
     import numpy as np
 
+    from ._churn import Grid, Playbook, Scorecard
+
 CustomerId: TypeAlias = int | str
 Instant: TypeAlias = "str | date | datetime | np.datetime64"
 Language: TypeAlias = Literal["en", "zh"]
@@ -187,3 +189,25 @@ class SummarySettings(TypedDict, total=False):
     """Length of a period in days: purchases of one period count as one."""
     time_scale: float
     """Periods per unit of recency and age: 7 turns days into weeks."""
+
+
+class PlaybookToml(TypedDict):
+    """A playbook as TOML text: errors name its lines."""
+
+    toml: str
+
+
+class PlaybookJson(TypedDict):
+    """A playbook as JSON text: errors name its lines."""
+
+    json: str
+
+
+class WinBackSettings(TypedDict, total=False):
+    """Settings of every step of ``churn.winback``; what is left out has its default."""
+
+    features: FeatureSpec
+    scorecard: "Scorecard"
+    risk_tiers: RiskCuts
+    grid: "Grid"
+    playbook: "Playbook | PlaybookToml | PlaybookJson"
