@@ -23,3 +23,8 @@ pub use customers::{CustomerId, Customers};
 pub use error::{Error, ErrorKind, Result};
 pub use events::{EventLog, History};
 pub use time::{AsOf, Horizon, TimeUnit, Timestamp};
+
+/// The examples of the project's README, so that they run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct ProjectReadme;

@@ -607,6 +607,21 @@ fn values_may_be_a_product() {
 }
 
 #[test]
+fn whole_numbers_in_floats_are_integer_ids() {
+    let floats = Float64Array::from(vec![Some(3.0), None, Some(f64::NAN), Some(-0.0)]);
+    let integers = Int64Array::from(vec![Some(3), None, None, Some(0)]);
+    let read = |ids| through_every_door(&log_batch(ids), &ColumnNames::default());
+    let log = read(arc(floats));
+    assert_eq!(log, read(arc(integers)));
+    assert_eq!(log.report().dropped(DropReason::MissingCustomer).rows, 2);
+    for (wrong, row) in [(f64::INFINITY, 1), (9_007_199_254_740_994.0, 1)] {
+        let batch = log_batch(arc(Float64Array::from(vec![1.0, wrong])));
+        let events = EventBatches::from_batches(vec![batch], &ColumnNames::default()).unwrap();
+        assert_eq!(events.columns().unwrap_err().row(), Some(row));
+    }
+}
+
+#[test]
 fn other_types_are_refused_by_name() {
     let yes = || arc(BooleanArray::from(vec![true, false]));
     let numbers = || arc(Float64Array::from(vec![1.0, 2.0]));
@@ -623,8 +638,8 @@ fn other_types_are_refused_by_name() {
         ),
         (
             "customer",
-            numbers(),
-            "events.customer: expected an integer or text column, got Float64",
+            arc(Float64Array::from(vec![1.0, 2.5])),
+            "events.customer[1]: expected a whole number, got 2.5",
         ),
         (
             "order",

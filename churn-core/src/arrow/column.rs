@@ -143,6 +143,8 @@ impl Column {
             DataType::UInt32 => IdCells::Uint(self.converted::<UInt32Type, _>(u64::from)),
             DataType::UInt16 => IdCells::Uint(self.converted::<UInt16Type, _>(u64::from)),
             DataType::UInt8 => IdCells::Uint(self.converted::<UInt8Type, _>(u64::from)),
+            DataType::Float64 => return self.whole(self.native::<Float64Type>()),
+            DataType::Float32 => return self.whole(self.converted::<Float32Type, _>(f64::from)),
             DataType::Null => IdCells::Int(self.nothing()),
             text if is_text(text) => {
                 let TextColumn { cells, valid } = self.texts()?;
@@ -156,6 +158,32 @@ impl Column {
         Ok(IdColumn {
             cells,
             valid: self.valid(),
+        })
+    }
+
+    /// Integer ids in a float column, which is how some data frames keep integers with gaps: NaN
+    /// is missing, and every other cell must be an integer that floats hold exactly.
+    fn whole(&self, numbers: Cow<'_, [f64]>) -> Result<IdColumn<'_>> {
+        const EXACT: f64 = (1_u64 << 53) as f64;
+        let mut valid = match self.valid() {
+            Some(valid) => valid.into_owned(),
+            None => vec![true; numbers.len()],
+        };
+        let mut ids = vec![0; numbers.len()];
+        for (row, number) in numbers.iter().enumerate() {
+            if !valid[row] || number.is_nan() {
+                valid[row] = false;
+            } else if number.fract() == 0.0 && number.abs() <= EXACT {
+                ids[row] = *number as i64;
+            } else {
+                return Err(self
+                    .wrong("a whole number", &number.to_string())
+                    .at_row(row));
+            }
+        }
+        Ok(IdColumn {
+            cells: IdCells::Int(ids.into()),
+            valid: Some(valid.into()),
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! RecordBatchReader / FFI_ArrowArrayStream ─▶ EventBatches ─columns()─▶ EventColumns ─▶ EventLog
-//! FeatureTable, Scores, Segments ─▶ feature_batch, score_batch, segment_batch ─▶ RecordBatch
+//! FeatureTable, Scores, Segments, Plan ─▶ feature_batch, score_batch, … ─▶ RecordBatch
 //! ```
 //!
 //! Nothing else in the library knows Arrow, so its types may change without touching a kernel.
@@ -34,5 +34,6 @@ mod write;
 
 pub use read::EventBatches;
 pub use write::{
-    BatchBuilder, batch_stream, cleaning_batch, feature_batch, score_batch, segment_batch,
+    BatchBuilder, batch_stream, cleaning_batch, feature_batch, plan_batch, score_batch,
+    segment_batch,
 };

@@ -16,7 +16,7 @@ use crate::time::TimeUnit;
 ///
 /// | role | accepted types |
 /// |---|---|
-/// | customer, order, item | any integer; text (`Utf8`, `LargeUtf8`, `Utf8View`), plain or dictionary |
+/// | customer, order, item | any integer; text (`Utf8`, `LargeUtf8`, `Utf8View`), plain or dictionary; floats that are whole numbers, NaN = missing |
 /// | time | `Timestamp` of any unit (without zone: UTC), `Date32`, `Date64`; integers with [`ColumnNames::time_unit`]; text as [`Timestamp::parse`](crate::Timestamp::parse) reads it |
 /// | kind | text, plain or dictionary; `UInt8` codes as [`EventKind::code`]; no column: all purchases |
 /// | value | any integer, float or decimal (the nearest `f64`) |

@@ -1,6 +1,6 @@
 //! Tables to record batches.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
@@ -17,6 +17,7 @@ use crate::events::{CleaningReport, DropReason};
 use crate::features::FeatureTable;
 use crate::scoring::Scores;
 use crate::segments::Segments;
+use crate::strategy::Plan;
 use crate::time::Timestamp;
 
 /// The features of all customers: `customer`, then one `Float64` column per feature, with its
@@ -124,6 +125,68 @@ pub fn segment_batch(segments: &[&Segments]) -> Result<RecordBatch> {
         batch = batch.labels(segments.name(), segments.labels(), codes)?;
     }
     batch.finish()
+}
+
+/// What is done for each customer: `customer`, `action`, `channels` and `offers` (ids, several
+/// joined by `+`), `expected_response`, `contact_cost`, `offer_cost`. Texts are null and numbers 0
+/// without an action. Schema metadata: `as_of`, `horizon_days`, `currency`.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn plan_batch(plan: &Plan) -> Result<RecordBatch> {
+    let rows = 0..plan.customers().len();
+    let actions: Vec<&str> = plan
+        .playbook()
+        .actions
+        .iter()
+        .map(|a| a.id.as_str())
+        .collect();
+    let action_codes = plan.action_codes().iter();
+    let (channels, channel_codes) = coded(rows.clone().map(|row| plan.channels(row).join("+")));
+    let (offers, offer_codes) = coded(rows.map(|row| {
+        let offers = plan.offers(row);
+        let ids: Vec<&str> = offers.iter().map(|offer| offer.id.as_str()).collect();
+        ids.join("+")
+    }));
+    BatchBuilder::new()
+        .metadata("as_of", plan.as_of().to_string())
+        .metadata("horizon_days", plan.horizon().as_days().to_string())
+        .metadata("currency", plan.playbook().currency.clone())
+        .customers("customer", plan.customers())
+        .labels(
+            "action",
+            &actions,
+            action_codes.map(|code| u32::try_from(*code).ok()),
+        )?
+        .labels("channels", &channels, channel_codes)?
+        .labels("offers", &offers, offer_codes)?
+        .numbers("expected_response", plan.expected_response())
+        .describe("unit", "probability")
+        .numbers("contact_cost", plan.contact_cost())
+        .describe("unit", "currency")
+        .numbers("offer_cost", plan.offer_cost())
+        .describe("unit", "currency")
+        .finish()
+}
+
+/// Distinct texts in order of first appearance, and the place of each text among them; empty
+/// texts are missing.
+fn coded(texts: impl Iterator<Item = String>) -> (Vec<String>, Vec<Option<u32>>) {
+    let mut places: HashMap<String, u32> = HashMap::new();
+    let mut labels = Vec::new();
+    let codes = texts
+        .map(|text| {
+            if text.is_empty() {
+                return None;
+            }
+            let next = labels.len() as u32;
+            Some(*places.entry(text).or_insert_with_key(|text| {
+                labels.push(text.clone());
+                next
+            }))
+        })
+        .collect();
+    (labels, codes)
 }
 
 /// What cleaning did, one row per count: `count` (its name), `rows`, `money`. First `rows_in` and

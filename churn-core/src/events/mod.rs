@@ -39,7 +39,7 @@ pub(crate) use roles::Roles;
 use crate::customers::Customers;
 use crate::error::Result;
 use crate::progress::Progress;
-use crate::time::{AsOf, Timestamp};
+use crate::time::{AsOf, MICROS_PER_DAY, Timestamp};
 
 /// Bits of a stored kind that hold the code.
 const KIND_BITS: u8 = 0x7f;
@@ -154,6 +154,14 @@ impl EventLog {
                     Timestamp::from_checked_micros(b),
                 )
             })
+    }
+
+    /// Midnight behind the last event: the first whole day as of which the log is all past. `None`
+    /// for an empty log.
+    pub fn day_after_last(&self) -> Option<AsOf> {
+        let (_, last) = self.time_range()?;
+        let midnight = (last.day() + 1) * MICROS_PER_DAY;
+        Some(AsOf::new(Timestamp::from_checked_micros(midnight)))
     }
 
     /// Everything strictly before `as_of`.

@@ -129,8 +129,9 @@ fn sums(segments: &Segments, column: &[f64]) -> (Vec<f64>, Vec<usize>) {
     (sums, defined)
 }
 
-/// Profiles as a text table for people: one row per segment with its size and money, then one row
-/// per feature with its mean in every segment (`-` where no customer has a value).
+/// Profiles as a text table for people: one row per segment with its size, its money and the mean of
+/// each feature (`-` where no customer has a value). Profile a [selection](FeatureTable::select) of
+/// the features to keep it narrow.
 #[derive(Debug, Clone, Copy)]
 pub struct ProfileTable<'p>(
     /// What [`profile`] returned.
@@ -145,7 +146,7 @@ impl fmt::Display for ProfileTable<'_> {
             let cells = self.0.iter().map(cell);
             std::iter::once(head.to_owned()).chain(cells).collect()
         };
-        let overview = [
+        let mut columns = vec![
             column("segment", &|p| p.label.clone()),
             column("customers", &|p| p.size.to_string()),
             column("share", &|p| percent(p.share)),
@@ -154,30 +155,19 @@ impl fmt::Display for ProfileTable<'_> {
                 p.money_share.map_or("-".to_owned(), percent)
             }),
         ];
-        write_columns(f, &overview)?;
-
-        let Some(first) = self.0.first() else {
-            return Ok(());
-        };
-        let features = first.means.iter().map(|mean| mean.feature.clone());
-        let mut means = vec![
-            std::iter::once("mean".to_owned())
-                .chain(features)
-                .collect::<Vec<_>>(),
-        ];
-        for profile in self.0 {
-            let cells = profile
-                .means
-                .iter()
-                .map(|mean| mean.mean.map_or("-".to_owned(), number));
-            means.push(
-                std::iter::once(profile.label.clone())
-                    .chain(cells)
-                    .collect(),
-            );
+        for (j, mean) in self
+            .0
+            .first()
+            .map_or(&[][..], |first| &first.means)
+            .iter()
+            .enumerate()
+        {
+            let head = format!("mean {}", mean.feature);
+            columns.push(column(&head, &|p| {
+                p.means[j].mean.map_or("-".to_owned(), number)
+            }));
         }
-        f.write_str("\n")?;
-        write_columns(f, &means)
+        write_columns(f, &columns)
     }
 }
 

@@ -1,5 +1,12 @@
 //! The whole flow in one call: from an event log to a win-back plan.
 
+#[cfg(feature = "csv")]
+mod export;
+mod story;
+
+#[cfg(feature = "csv")]
+pub use export::PLAN_COLUMNS;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;

@@ -1,0 +1,188 @@
+//! Times the engine on simulated logs: build for every order of arrival and type of id, features,
+//! twelve cut-offs against one, one customer on demand, peak memory.
+//!
+//! `cargo run -p churn-benches --release --bin engine -- --events 10000000 --customers 500000`
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that prints a report"
+)]
+
+use std::process::ExitCode;
+
+use churn_benches::input::{Arrival, Ids, Log};
+use churn_benches::measure::{Cost, argument, machine, measure, refuse_unknown_arguments};
+use churn_core::events::Cleaning;
+use churn_core::features::{FeatureSpec, SummarySettings, build, summarize};
+use churn_core::{AsOf, EventLog};
+
+/// The part of the default features that is called recency, frequency, money.
+const RFM: [&str; 9] = [
+    "days_since_last",
+    "frequency",
+    "recency",
+    "age",
+    "orders",
+    "total_value",
+    "net_value",
+    "mean_order_value",
+    "monetary_value",
+];
+
+/// Cut-offs of the training tables.
+const CUT_OFFS: usize = 12;
+
+struct Settings {
+    events: usize,
+    customers: u32,
+    threads: usize,
+    rounds: usize,
+    only_ids: String,
+    only_arrival: String,
+}
+
+fn main() -> ExitCode {
+    match settings().and_then(|settings| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(settings.threads)
+            .build_global()
+            .map_err(|error| error.to_string())?;
+        run(&settings).map_err(|error| error.to_string())
+    }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("engine: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn settings() -> Result<Settings, String> {
+    refuse_unknown_arguments(&["events", "customers", "threads", "rounds", "ids", "arrival"])?;
+    Ok(Settings {
+        events: argument("events", 1_000_000)?,
+        customers: argument("customers", 50_000)?,
+        threads: argument("threads", 2)?,
+        rounds: argument("rounds", 3)?,
+        only_ids: argument("ids", "all".into())?,
+        only_arrival: argument("arrival", "all".into())?,
+    })
+}
+
+fn run(settings: &Settings) -> churn_core::Result<()> {
+    let Settings {
+        events,
+        customers,
+        threads,
+        rounds,
+        ..
+    } = settings;
+    println!("machine: {}", machine());
+    println!(
+        "{events} events of {customers} customers, {threads} threads, best of {rounds} rounds"
+    );
+    let (_, probe) = measure(|| ());
+    if probe.extra.is_none() {
+        eprintln!("engine: memory is NOT measured, since this system has no /proc/self/status");
+    }
+    println!();
+    println!("| step | wall s | cpu s | extra memory | peak memory |");
+    println!("|---|---:|---:|---:|---:|");
+    let mut first = true;
+    for (ids_name, ids) in Ids::ALL {
+        if !["all", ids_name].contains(&settings.only_ids.as_str()) {
+            continue;
+        }
+        for (arrival_name, arrival) in Arrival::ALL {
+            if !["all", arrival_name].contains(&settings.only_arrival.as_str()) {
+                continue;
+            }
+            let log = Log::simulate(*events, *customers, arrival, ids)?;
+            let built = best(
+                *rounds,
+                &format!("build, {arrival_name}, {ids_name} ids"),
+                || EventLog::from_columns(&log.columns(), &Cleaning::default()),
+            )?;
+            assert_eq!(built.len(), log.len());
+            assert_eq!(built.customers().len(), log.customer_count());
+            let money = built.report().purchases_kept;
+            assert!((money / log.money() - 1.0).abs() < 1e-9);
+            let end = log.end();
+            drop(log);
+            // What comes after the build sees the same log every time.
+            if std::mem::take(&mut first) {
+                tables(&built, end, *rounds)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Everything that is computed from a log.
+fn tables(log: &EventLog, end: AsOf, rounds: usize) -> churn_core::Result<()> {
+    let all = FeatureSpec::default();
+    let rfm = FeatureSpec::default().with_features(RFM);
+    let money = log.report().purchases_kept;
+    let table = best(rounds, "all default features", || {
+        build(&log.history(end), &all)
+    })?;
+    assert_eq!(table.len(), log.customers().len());
+    let total: f64 = table.column("total_value")?.iter().sum();
+    assert!((total / money - 1.0).abs() < 1e-9);
+    let columns = table.features().len();
+    let default_table = best(rounds, "rfm features only", || {
+        build(&log.history(end), &rfm)
+    })?;
+    assert_eq!(
+        default_table.column("total_value")?,
+        table.column("total_value")?
+    );
+    drop((table, default_table));
+    let summary = best(rounds, "summary (frequency, recency, age, money)", || {
+        summarize(&log.history(end), &SummarySettings::default())
+    })?;
+    assert_eq!(summary.len(), log.customers().len());
+
+    let instant = |k: usize| AsOf::new(end.instant().plus_days(-7.0 * k as f64));
+    let rows = best(
+        rounds,
+        "12 cut-offs a week apart, all default features",
+        || {
+            let tables = (0..CUT_OFFS).map(|k| Ok(build(&log.history(instant(k)), &all)?.len()));
+            tables.sum::<churn_core::Result<usize>>()
+        },
+    )?;
+    assert!(rows <= CUT_OFFS * log.customers().len() && rows > 0);
+    println!();
+    println!("{columns} default features; {rows} rows in the {CUT_OFFS} tables");
+    println!();
+    println!("| step | wall s | cpu s | extra memory | peak memory |");
+    println!("|---|---:|---:|---:|---:|");
+    Ok(())
+}
+
+/// Runs a step several times and prints the quickest.
+fn best<T>(
+    rounds: usize,
+    name: &str,
+    mut step: impl FnMut() -> churn_core::Result<T>,
+) -> churn_core::Result<T> {
+    let mut best: Option<Cost> = None;
+    let mut last = None;
+    for _ in 0..rounds.max(1) {
+        drop(last.take());
+        let (result, cost) = measure(&mut step);
+        last = Some(result?);
+        if best.is_none_or(|best| cost.wall < best.wall) {
+            best = Some(cost);
+        }
+    }
+    match (best, last) {
+        (Some(cost), Some(result)) => {
+            println!("| {name} | {cost} |");
+            Ok(result)
+        }
+        _ => unreachable!("at least one round"),
+    }
+}

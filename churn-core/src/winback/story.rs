@@ -1,0 +1,89 @@
+//! One customer told as a story: the numbers, the reasons, the offer.
+
+use std::fmt::Write;
+
+use super::WinBack;
+use crate::error::Result;
+use crate::text::Language;
+
+/// How many reasons a story gives.
+const REASONS: usize = 3;
+
+impl WinBack {
+    /// The customers worth telling about, one per risk tier from high to low: the one with an
+    /// action who spent most (the first of equals). Tiers without such a customer are left out.
+    ///
+    /// # Errors
+    /// `UnknownName` if the features were built without `total_value`.
+    pub fn examples(&self) -> Result<Vec<usize>> {
+        let money = self.features.column("total_value")?;
+        let tiers = (0..self.risk_tier.labels().len() as u32).rev();
+        Ok(tiers
+            .filter_map(|tier| {
+                (0..money.len())
+                    .filter(|row| {
+                        self.risk_tier.codes()[*row] == tier && self.plan.action(*row).is_some()
+                    })
+                    .reduce(|best, row| if money[row] > money[best] { row } else { best })
+            })
+            .collect())
+    }
+
+    /// What is known of one customer, why the score is what it is, and what the plan says.
+    ///
+    /// # Errors
+    /// `UnknownName` if the features were built without `orders`, `total_value` or
+    /// `days_since_last`.
+    ///
+    /// # Panics
+    /// If `row` is not a row of the tables.
+    pub fn story(&self, row: usize, language: Language) -> Result<String> {
+        let value = |name: &str| self.features.column(name).map(|column| column[row]);
+        let (orders, money) = (value("orders")?, value("total_value")?);
+        let silence = value("days_since_last")?.floor();
+        let churn = 100.0 * self.scores.churn_probability()[row];
+        let days = self.scores.horizon().as_days();
+        let id = self.features.customers().get(row);
+        let (tier, segment) = (self.risk_tier.label(row), self.rfm_segment.label(row));
+        let stage = self.lifecycle.label(row);
+        let mut story = String::new();
+        // Writing to a String cannot fail.
+        let _ = match language {
+            Language::English => write!(
+                story,
+                "Customer {id}: {orders} orders, {money:.2} spent, silent for {silence} days.\n  \
+                 Churn probability within {days} days {churn:.0} % ({tier} risk); \
+                 segment {segment}, stage {stage}."
+            ),
+            Language::Chinese => write!(
+                story,
+                "客户 {id}：{orders} 笔订单，消费 {money:.2}，已 {silence} 天未购买。\n  \
+                 {days} 天内流失概率 {churn:.0} %（风险 {tier}）；分群 {segment}，阶段 {stage}。"
+            ),
+        };
+        for sentence in self.scores.sentences(row, REASONS, language) {
+            let _ = write!(story, "\n  - {sentence}");
+        }
+        if let Some(action) = self.plan.action(row) {
+            let offers = self.plan.offers(row);
+            let names: Vec<&str> = offers
+                .iter()
+                .map(|offer| offer.name.get(language))
+                .collect();
+            let channels = self.plan.channels(row).join(" + ");
+            let name = action.name.get(language);
+            let _ = match language {
+                Language::English => {
+                    write!(story, "\n  {name}: {} over {channels}.", names.join(", "))
+                }
+                Language::Chinese => {
+                    write!(story, "\n  {name}：{}，渠道 {channels}。", names.join("、"))
+                }
+            };
+        }
+        for line in self.plan.why(row, language).lines() {
+            let _ = write!(story, "\n  {line}");
+        }
+        Ok(story)
+    }
+}

@@ -1,0 +1,1368 @@
+/*
+ * churn: who is about to leave, why, what to offer, through which channel, when and at what cost.
+ *
+ * Generated from churn-ffi/src; do not edit. `CHURN_WRITE_HEADER=1 cargo test -p churn-ffi --test
+ * header` writes it anew. The conventions that every function follows are in docs/C_ABI.md.
+ */
+
+#ifndef CHURN_H
+#define CHURN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "churn_arrow.h"
+
+/**
+ * The call did what it should; its outputs are written.
+ */
+#define CHURN_OK 0
+
+/**
+ * A setting lies outside its domain.
+ */
+#define CHURN_INVALID_PARAMETER 1
+
+/**
+ * Columns or tables that belong together differ in length.
+ */
+#define CHURN_LENGTH_MISMATCH 2
+
+/**
+ * A cell holds a value that it may not hold.
+ */
+#define CHURN_INVALID_VALUE 3
+
+/**
+ * A name (feature, segment, action, channel, column) is not known.
+ */
+#define CHURN_UNKNOWN_NAME 4
+
+/**
+ * There are fewer rows than the method needs.
+ */
+#define CHURN_NOT_ENOUGH_DATA 5
+
+/**
+ * An iterative method did not reach its tolerance.
+ */
+#define CHURN_NOT_CONVERGED 6
+
+/**
+ * Two tables speak of different customers or different instants.
+ */
+#define CHURN_MISALIGNED 7
+
+/**
+ * No answer satisfies all constraints.
+ */
+#define CHURN_INFEASIBLE 8
+
+/**
+ * The call was stopped through its progress handle.
+ */
+#define CHURN_CANCELLED 9
+
+/**
+ * A pointer that must not be NULL is NULL.
+ */
+#define CHURN_NULL_POINTER 100
+
+/**
+ * A bug in the library: it panicked. The handles of the call may still be freed.
+ */
+#define CHURN_PANIC 101
+
+/**
+ * Ids are signed integers.
+ */
+#define CHURN_ID_INT64 1
+
+/**
+ * Ids are unsigned integers.
+ */
+#define CHURN_ID_UINT64 2
+
+/**
+ * Ids are texts in UTF-8.
+ */
+#define CHURN_ID_TEXT 3
+
+/**
+ * Column: whose event it is (int64, uint64 or texts). Required.
+ */
+#define CHURN_COLUMN_CUSTOMER 1
+
+/**
+ * Column: when it happened. Required.
+ */
+#define CHURN_COLUMN_TIME 2
+
+/**
+ * Column: what happened (codes or texts). Required.
+ */
+#define CHURN_COLUMN_KIND 3
+
+/**
+ * Column: money of purchases and refunds, dwell seconds of views.
+ */
+#define CHURN_COLUMN_VALUE 4
+
+/**
+ * Column: the channel of messages and advertisements (texts).
+ */
+#define CHURN_COLUMN_CHANNEL 5
+
+/**
+ * Column: the order that a purchase line belongs to (int64, uint64 or texts).
+ */
+#define CHURN_COLUMN_ORDER 6
+
+/**
+ * Column: the item bought, viewed or touched (int64, uint64 or texts).
+ */
+#define CHURN_COLUMN_ITEM 7
+
+/**
+ * One line of an order; value = money received.
+ */
+#define CHURN_KIND_PURCHASE 1
+
+/**
+ * Money given back for a return or cancellation; value = money, positive.
+ */
+#define CHURN_KIND_REFUND 2
+
+/**
+ * A page or product viewed; value = dwell time in seconds, if known.
+ */
+#define CHURN_KIND_VIEW 3
+
+/**
+ * Something put into the cart.
+ */
+#define CHURN_KIND_CART 4
+
+/**
+ * Something marked as favourite.
+ */
+#define CHURN_KIND_FAVOURITE 5
+
+/**
+ * Something shared.
+ */
+#define CHURN_KIND_SHARE 6
+
+/**
+ * A review or rating written.
+ */
+#define CHURN_KIND_REVIEW 7
+
+/**
+ * Any other interaction of the customer with the shop.
+ */
+#define CHURN_KIND_INTERACTION 8
+
+/**
+ * A message sent to the customer over the channel.
+ */
+#define CHURN_KIND_MESSAGE_SENT 9
+
+/**
+ * That message opened or read.
+ */
+#define CHURN_KIND_MESSAGE_OPENED 10
+
+/**
+ * A link in that message followed.
+ */
+#define CHURN_KIND_MESSAGE_CLICKED 11
+
+/**
+ * That message answered.
+ */
+#define CHURN_KIND_MESSAGE_ANSWERED 12
+
+/**
+ * An advertisement clicked.
+ */
+#define CHURN_KIND_AD_CLICK 13
+
+/**
+ * Contact with customer service, other than a complaint.
+ */
+#define CHURN_KIND_SERVICE_CONTACT 14
+
+/**
+ * A complaint.
+ */
+#define CHURN_KIND_COMPLAINT 15
+
+/**
+ * In the codes of a plan: the customer has no action.
+ */
+#define CHURN_NO_ACTION -1
+
+/**
+ * The customer has an action.
+ */
+#define CHURN_WHY_NONE_HAS_ACTION 0
+
+/**
+ * No audience holds for the customer.
+ */
+#define CHURN_WHY_NONE_NO_AUDIENCE 1
+
+/**
+ * Some audience holds, but no such action has both an offer that the customer may have and a
+ * channel set that is open to the customer.
+ */
+#define CHURN_WHY_NONE_NOTHING_OPEN 2
+
+/**
+ * The columns of an event log as pointers into the caller's memory. The arrays (and the texts
+ * they point to) must stay valid and unchanged until the log is built; nothing is copied before.
+ */
+typedef struct churn_columns churn_columns;
+
+/**
+ * The customers of a table in ascending order of id. Belongs to the table it was read from and
+ * is valid until that is freed; it has no free of its own.
+ */
+typedef struct churn_customers churn_customers;
+
+/**
+ * What went wrong and where; made by a call that fails, freed by the caller.
+ */
+typedef struct churn_error churn_error;
+
+/**
+ * An event log: checked, cleaned, ordered by customer and time. Independent of the arrays that it
+ * was built from.
+ */
+typedef struct churn_event_log churn_event_log;
+
+/**
+ * Features of all customers as of one instant. NaN stands only where a feature is undefined.
+ */
+typedef struct churn_feature_table churn_feature_table;
+
+/**
+ * A proven map from recency, frequency and monetary scores to segments.
+ */
+typedef struct churn_grid churn_grid;
+
+/**
+ * One action per customer, or none, with channels, expected response and costs. Independent of the
+ * tables that it was made from.
+ */
+typedef struct churn_plan churn_plan;
+
+/**
+ * Channels, offers and actions with their audiences and costs, checked against the names that the
+ * conditions may use.
+ */
+typedef struct churn_playbook churn_playbook;
+
+/**
+ * What features of one customer need to know about all customers: learned once and stored, so that
+ * tomorrow's features mean the same as today's.
+ */
+typedef struct churn_population churn_population;
+
+/**
+ * What every segment of a grouping looks like.
+ */
+typedef struct churn_profile churn_profile;
+
+/**
+ * What a running call has done so far, and the switch that stops it. One thread passes it to a
+ * long call, others read it or cancel; all functions but the free are safe from any thread.
+ */
+typedef struct churn_progress churn_progress;
+
+/**
+ * An expert scorecard: points per range of each feature, added up to a churn probability.
+ */
+typedef struct churn_scorecard churn_scorecard;
+
+/**
+ * Churn probabilities of all customers, with the points of every factor.
+ */
+typedef struct churn_scores churn_scores;
+
+/**
+ * Every customer in exactly one named segment.
+ */
+typedef struct churn_segments churn_segments;
+
+/**
+ * A list of texts made by a call and freed by the caller.
+ */
+typedef struct churn_texts churn_texts;
+
+/**
+ * Everything the flow found out, table by table; all rows are the same customers. The tables belong
+ * to it: they are valid until it is freed, and must not be freed themselves.
+ */
+typedef struct churn_win_back churn_win_back;
+
+/**
+ * What a call answers: CHURN_OK or the code of what went wrong. Codes are never reused.
+ */
+typedef int32_t churn_status;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Version of the library, e.g. "0.1.0". Static.
+ */
+const char *churn_version(void);
+
+/**
+ * Name of a status, e.g. "InvalidValue"; "Unknown" for a number that is no status. Static.
+ */
+const char *churn_status_name(churn_status status);
+
+/**
+ * The status that the failed call returned; CHURN_OK for NULL.
+ */
+churn_status churn_error_code(const churn_error *error);
+
+/**
+ * The kind by name, e.g. "InvalidValue". Valid until the error is freed; NULL for NULL.
+ */
+const char *churn_error_kind(const churn_error *error);
+
+/**
+ * The whole message, e.g. `events.value[1041]: expected a finite number, got NaN`. Valid until the
+ * error is freed; NULL for NULL.
+ */
+const char *churn_error_message(const churn_error *error);
+
+/**
+ * The column, setting or argument that is wrong, e.g. "events.value". Valid until the error is
+ * freed; NULL for NULL.
+ */
+const char *churn_error_what(const churn_error *error);
+
+/**
+ * What would have been right. Valid until the error is freed; NULL for NULL.
+ */
+const char *churn_error_expected(const churn_error *error);
+
+/**
+ * What was found instead. Valid until the error is freed; NULL for NULL.
+ */
+const char *churn_error_got(const churn_error *error);
+
+/**
+ * The row of the mistake, counted from 0, or -1 where the mistake is in no row.
+ */
+int64_t churn_error_row(const churn_error *error);
+
+/**
+ * The line of a document (settings, playbook, CSV) where the mistake is, counted from 1, or -1
+ * where it is in no line.
+ */
+int64_t churn_error_line(const churn_error *error);
+
+/**
+ * Frees an error; NULL is fine.
+ */
+void churn_error_free(churn_error *error);
+
+/**
+ * Number of texts; 0 for NULL.
+ */
+size_t churn_texts_len(const churn_texts *texts);
+
+/**
+ * One text, NUL-terminated UTF-8, valid until the list is freed.
+ */
+churn_status churn_texts_get(const churn_texts *texts,
+                             size_t index,
+                             const char **text,
+                             churn_error **error);
+
+/**
+ * Frees a list of texts; NULL is fine.
+ */
+void churn_texts_free(churn_texts *texts);
+
+/**
+ * Makes a progress handle.
+ */
+churn_status churn_progress_new(churn_progress **progress, churn_error **error);
+
+/**
+ * Reads what was reported last: the running step (static UTF-8 of `step_length` bytes without
+ * NUL; length 0 before the first report) and how many of its units are done. Every output may be
+ * NULL; the others belong together.
+ */
+churn_status churn_progress_read(const churn_progress *progress,
+                                 const char **step,
+                                 size_t *step_length,
+                                 uint64_t *done,
+                                 uint64_t *total,
+                                 churn_error **error);
+
+/**
+ * Asks the calls that use this handle to stop; they return CHURN_CANCELLED at their next report.
+ * Calls started later with the same handle stop as well.
+ */
+churn_status churn_progress_cancel(const churn_progress *progress, churn_error **error);
+
+/**
+ * Frees a progress handle, after the calls that use it returned; NULL is fine.
+ */
+void churn_progress_free(churn_progress *progress);
+
+/**
+ * Number of customers; 0 for NULL.
+ */
+size_t churn_customers_len(const churn_customers *customers);
+
+/**
+ * Type of the ids: CHURN_ID_INT64, CHURN_ID_UINT64 or CHURN_ID_TEXT; 0 where there is no
+ * customer.
+ */
+int32_t churn_customers_id_type(const churn_customers *customers);
+
+/**
+ * The id of a row as a signed integer. Fails with CHURN_INVALID_PARAMETER where the ids are of
+ * another type or there is no such row.
+ */
+churn_status churn_customers_int64(const churn_customers *customers,
+                                   size_t row,
+                                   int64_t *id,
+                                   churn_error **error);
+
+/**
+ * The id of a row as an unsigned integer. Fails as churn_customers_int64 does.
+ */
+churn_status churn_customers_uint64(const churn_customers *customers,
+                                    size_t row,
+                                    uint64_t *id,
+                                    churn_error **error);
+
+/**
+ * The id of a row as text: `length` bytes of UTF-8 without NUL, valid as long as the table. Fails
+ * as churn_customers_int64 does.
+ */
+churn_status churn_customers_text(const churn_customers *customers,
+                                  size_t row,
+                                  const char **text,
+                                  size_t *length,
+                                  churn_error **error);
+
+/**
+ * Writes the id of a row, of whatever type, as NUL-terminated text into `buffer`, which has room
+ * for `capacity` bytes. `length`, if not NULL, receives the bytes of the id without the NUL. Fails
+ * with CHURN_INVALID_PARAMETER where the id and its NUL do not fit.
+ */
+churn_status churn_customers_format(const churn_customers *customers,
+                                    size_t row,
+                                    char *buffer,
+                                    size_t capacity,
+                                    size_t *length,
+                                    churn_error **error);
+
+/**
+ * Finds the row of a signed integer id. Fails with CHURN_UNKNOWN_NAME where no row has it.
+ */
+churn_status churn_customers_find_int64(const churn_customers *customers,
+                                        int64_t id,
+                                        size_t *row,
+                                        churn_error **error);
+
+/**
+ * Finds the row of an unsigned integer id. Fails with CHURN_UNKNOWN_NAME where no row has it.
+ */
+churn_status churn_customers_find_uint64(const churn_customers *customers,
+                                         uint64_t id,
+                                         size_t *row,
+                                         churn_error **error);
+
+/**
+ * Finds the row of a text id (NUL-terminated UTF-8). Fails with CHURN_UNKNOWN_NAME where no row
+ * has it.
+ */
+churn_status churn_customers_find_text(const churn_customers *customers,
+                                       const char *id,
+                                       size_t *row,
+                                       churn_error **error);
+
+/**
+ * Makes an empty set of columns.
+ */
+churn_status churn_columns_new(churn_columns **columns, churn_error **error);
+
+/**
+ * Sets ids that are signed integers: column CHURN_COLUMN_CUSTOMER, _ORDER or _ITEM.
+ */
+churn_status churn_columns_set_int64(churn_columns *columns,
+                                     int32_t column,
+                                     const int64_t *cells,
+                                     size_t rows,
+                                     churn_error **error);
+
+/**
+ * Sets ids that are unsigned integers: column CHURN_COLUMN_CUSTOMER, _ORDER or _ITEM.
+ */
+churn_status churn_columns_set_uint64(churn_columns *columns,
+                                      int32_t column,
+                                      const uint64_t *cells,
+                                      size_t rows,
+                                      churn_error **error);
+
+/**
+ * Sets texts, one NUL-terminated UTF-8 text per row: column CHURN_COLUMN_CUSTOMER, _KIND,
+ * _CHANNEL, _ORDER or _ITEM. A NULL cell is missing.
+ */
+churn_status churn_columns_set_texts(churn_columns *columns,
+                                     int32_t column,
+                                     const char *const *cells,
+                                     size_t rows,
+                                     churn_error **error);
+
+/**
+ * Sets texts that lie one after another: row i is the bytes from `offsets[i]` to
+ * `offsets[i + 1]` of `bytes` (UTF-8, no NUL), so there are rows + 1 ascending offsets. Columns as for
+ * churn_columns_set_texts.
+ */
+churn_status churn_columns_set_packed_texts(churn_columns *columns,
+                                            int32_t column,
+                                            const char *bytes,
+                                            size_t byte_count,
+                                            const int64_t *offsets,
+                                            size_t rows,
+                                            churn_error **error);
+
+/**
+ * Sets texts by code: row i is `names[codes[i]]`, each name NUL-terminated UTF-8. Columns as for
+ * churn_columns_set_texts.
+ */
+churn_status churn_columns_set_coded_texts(churn_columns *columns,
+                                           int32_t column,
+                                           const uint32_t *codes,
+                                           size_t rows,
+                                           const char *const *names,
+                                           size_t name_count,
+                                           churn_error **error);
+
+/**
+ * Sets the times as counts of a unit since 1970-01-01 UTC; `unit` is "D", "s", "ms", "us" or
+ * "ns".
+ */
+churn_status churn_columns_set_times(churn_columns *columns,
+                                     const int64_t *times,
+                                     size_t rows,
+                                     const char *unit,
+                                     churn_error **error);
+
+/**
+ * Sets one kind for all rows: one of the codes CHURN_KIND_….
+ */
+churn_status churn_columns_set_kind(churn_columns *columns, uint8_t kind, churn_error **error);
+
+/**
+ * Sets the kinds by code, one of CHURN_KIND_… per row. What happens to other codes is the
+ * cleaning's "unknown_kind".
+ */
+churn_status churn_columns_set_kind_codes(churn_columns *columns,
+                                          const uint8_t *codes,
+                                          size_t rows,
+                                          churn_error **error);
+
+/**
+ * Sets money (currency) and dwell time (seconds). Without values every purchase and refund counts
+ * as one unit of money.
+ */
+churn_status churn_columns_set_values(churn_columns *columns,
+                                      const double *values,
+                                      size_t rows,
+                                      churn_error **error);
+
+/**
+ * Sets which rows of a column hold a value: one byte per row, 0 = missing. NULL takes the flags
+ * away again.
+ */
+churn_status churn_columns_set_valid(churn_columns *columns,
+                                     int32_t column,
+                                     const uint8_t *flags,
+                                     size_t rows,
+                                     churn_error **error);
+
+/**
+ * Frees a set of columns, not the arrays; NULL is fine.
+ */
+void churn_columns_free(churn_columns *columns);
+
+/**
+ * Cleans and orders the events of some columns. `cleaning` is JSON with the fields of the core's
+ * Cleaning (NULL = defaults), `progress` may be NULL.
+ */
+churn_status churn_event_log_build(const churn_columns *columns,
+                                   const char *cleaning,
+                                   const churn_progress *progress,
+                                   churn_event_log **log,
+                                   churn_error **error);
+
+/**
+ * Reads, cleans and orders a CSV file, plain or gzip, from memory. `options` is JSON with the
+ * fields of the core's CsvOptions (NULL = canonical column names, comma), `cleaning` as for
+ * churn_event_log_build, `progress` may be NULL. Errors name column, row (from 0, header not
+ * counted) and line.
+ */
+churn_status churn_event_log_read_csv(const uint8_t *bytes,
+                                      size_t byte_count,
+                                      const char *options,
+                                      const char *cleaning,
+                                      const churn_progress *progress,
+                                      churn_event_log **log,
+                                      churn_error **error);
+
+/**
+ * Reads, cleans and orders a table from an Arrow C stream. The stream is moved into the call and
+ * released, whether it succeeds or fails. `names` is JSON with the fields of the core's
+ * ColumnNames (NULL = canonical names), `cleaning` as for churn_event_log_build, `progress` may be
+ * NULL.
+ */
+churn_status churn_event_log_read_stream(struct ArrowArrayStream *stream,
+                                         const char *names,
+                                         const char *cleaning,
+                                         const churn_progress *progress,
+                                         churn_event_log **log,
+                                         churn_error **error);
+
+/**
+ * Reads, cleans and orders a table from one Arrow array of structures. Array and schema are moved
+ * into the call and released, whether it succeeds or fails. The rest is as for
+ * churn_event_log_read_stream.
+ */
+churn_status churn_event_log_read_array(struct ArrowArray *array,
+                                        struct ArrowSchema *schema,
+                                        const char *names,
+                                        const char *cleaning,
+                                        const churn_progress *progress,
+                                        churn_event_log **log,
+                                        churn_error **error);
+
+/**
+ * The log of a shop that does not exist, for examples and tests: the same seed gives the same log
+ * everywhere. `shop` is JSON with the fields of the core's simulate::Shop (NULL = defaults),
+ * `progress` may be NULL.
+ */
+churn_status churn_event_log_simulate(const char *shop,
+                                      const churn_progress *progress,
+                                      churn_event_log **log,
+                                      churn_error **error);
+
+/**
+ * Number of events; 0 for NULL.
+ */
+size_t churn_event_log_len(const churn_event_log *log);
+
+/**
+ * The customers of the log, valid until the log is freed; NULL for NULL.
+ */
+const churn_customers *churn_event_log_customers(const churn_event_log *log);
+
+/**
+ * Number of distinct channels; 0 for NULL.
+ */
+size_t churn_event_log_channel_count(const churn_event_log *log);
+
+/**
+ * Name of a channel, in sorted order; valid until the log is freed.
+ */
+churn_status churn_event_log_channel(const churn_event_log *log,
+                                     size_t index,
+                                     const char **name,
+                                     churn_error **error);
+
+/**
+ * First and last instant of the log in microseconds since 1970-01-01 UTC. Fails with
+ * CHURN_NOT_ENOUGH_DATA for an empty log.
+ */
+churn_status churn_event_log_time_range(const churn_event_log *log,
+                                        int64_t *first_micros,
+                                        int64_t *last_micros,
+                                        churn_error **error);
+
+/**
+ * What cleaning did, as a text of several lines; valid until the log is freed; NULL for NULL.
+ */
+const char *churn_event_log_report(const churn_event_log *log);
+
+/**
+ * Number of rows that were handed in, and of those that are in the log. Each output may be NULL.
+ */
+churn_status churn_event_log_rows(const churn_event_log *log,
+                                  uint64_t *rows_in,
+                                  uint64_t *rows_kept,
+                                  churn_error **error);
+
+/**
+ * Rows that cleaning dropped for a reason, and their money (currency). `reason` is
+ * "missing_customer", "missing_time", "impossible_time", "unknown_kind", "missing_value",
+ * "non_finite_value", "negative_value" or "duplicate". Each output may be NULL.
+ */
+churn_status churn_event_log_dropped(const churn_event_log *log,
+                                     const char *reason,
+                                     uint64_t *rows,
+                                     double *money,
+                                     churn_error **error);
+
+/**
+ * Frees a log; what was read from it (customers, names) goes with it. NULL is fine.
+ */
+void churn_event_log_free(churn_event_log *log);
+
+/**
+ * Reads a population from the JSON that churn_population_to_json gave.
+ */
+churn_status churn_population_from_json(const char *json,
+                                        churn_population **population,
+                                        churn_error **error);
+
+/**
+ * The population as JSON with every digit, valid until it is freed.
+ */
+churn_status churn_population_to_json(const churn_population *population,
+                                      const char **json,
+                                      churn_error **error);
+
+/**
+ * Frees a population; NULL is fine.
+ */
+void churn_population_free(churn_population *population);
+
+/**
+ * Builds the features of all customers from the events strictly before `as_of` (a date or date and
+ * time in text, e.g. "2011-12-10"). `spec` is JSON with the fields of the core's FeatureSpec
+ * (NULL = all features, defaults), `progress` may be NULL. `population`, if not NULL, receives what
+ * was learned from all customers.
+ */
+churn_status churn_feature_table_build(const churn_event_log *log,
+                                       const char *as_of,
+                                       const char *spec,
+                                       const churn_progress *progress,
+                                       churn_feature_table **table,
+                                       churn_population **population,
+                                       churn_error **error);
+
+/**
+ * Builds the features as churn_feature_table_build does, with a population learned before instead
+ * of one learned from this log.
+ */
+churn_status churn_feature_table_build_with(const churn_event_log *log,
+                                            const char *as_of,
+                                            const char *spec,
+                                            const churn_population *population,
+                                            const churn_progress *progress,
+                                            churn_feature_table **table,
+                                            churn_error **error);
+
+/**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_feature_table_len(const churn_feature_table *table);
+
+/**
+ * The customers, one per row, valid until the table is freed; NULL for NULL.
+ */
+const churn_customers *churn_feature_table_customers(const churn_feature_table *table);
+
+/**
+ * The instant that the table describes, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_feature_table_as_of_micros(const churn_feature_table *table);
+
+/**
+ * Number of features (columns); 0 for NULL.
+ */
+size_t churn_feature_table_feature_count(const churn_feature_table *table);
+
+/**
+ * What a feature means: its name, its unit ("days", "currency", "count", ...), its definition, and
+ * where it is undefined (empty if nowhere). Each output may be NULL; the texts are valid until the
+ * table is freed.
+ */
+churn_status churn_feature_table_describe(const churn_feature_table *table,
+                                          size_t index,
+                                          const char **name,
+                                          const char **unit,
+                                          const char **definition,
+                                          const char **undefined,
+                                          churn_error **error);
+
+/**
+ * The values of a feature by name, one per customer, valid until the table is freed. Fails with
+ * CHURN_UNKNOWN_NAME where there is no such feature.
+ */
+churn_status churn_feature_table_column(const churn_feature_table *table,
+                                        const char *name,
+                                        const double **values,
+                                        churn_error **error);
+
+/**
+ * The values of a feature by position, one per customer, valid until the table is freed.
+ */
+churn_status churn_feature_table_column_at(const churn_feature_table *table,
+                                           size_t index,
+                                           const double **values,
+                                           churn_error **error);
+
+/**
+ * Writes the table as an Arrow C stream: column "customer", then one column per feature. The
+ * stream is independent of the table; release it. What stood in `stream` is overwritten.
+ */
+churn_status churn_feature_table_export(const churn_feature_table *table,
+                                        struct ArrowArrayStream *stream,
+                                        churn_error **error);
+
+/**
+ * Frees a table; what was read from it (customers, columns, texts) goes with it. NULL is fine.
+ */
+void churn_feature_table_free(churn_feature_table *table);
+
+/**
+ * The scorecard that the library brings along.
+ */
+churn_status churn_scorecard_default(churn_scorecard **card, churn_error **error);
+
+/**
+ * Reads and checks a scorecard in JSON.
+ */
+churn_status churn_scorecard_from_json(const char *json,
+                                       churn_scorecard **card,
+                                       churn_error **error);
+
+/**
+ * Reads and checks a scorecard in TOML.
+ */
+churn_status churn_scorecard_from_toml(const char *toml,
+                                       churn_scorecard **card,
+                                       churn_error **error);
+
+/**
+ * The scorecard as JSON, valid until it is freed.
+ */
+churn_status churn_scorecard_to_json(const churn_scorecard *card,
+                                     const char **json,
+                                     churn_error **error);
+
+/**
+ * The scorecard as TOML, valid until it is freed.
+ */
+churn_status churn_scorecard_to_toml(const churn_scorecard *card,
+                                     const char **toml,
+                                     churn_error **error);
+
+/**
+ * Scores every customer of a table. `progress` may be NULL.
+ */
+churn_status churn_scorecard_score(const churn_scorecard *card,
+                                   const churn_feature_table *table,
+                                   const churn_progress *progress,
+                                   churn_scores **scores,
+                                   churn_error **error);
+
+/**
+ * Frees a scorecard; NULL is fine.
+ */
+void churn_scorecard_free(churn_scorecard *card);
+
+/**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_scores_len(const churn_scores *scores);
+
+/**
+ * The customers, one per row, valid until the scores are freed; NULL for NULL.
+ */
+const churn_customers *churn_scores_customers(const churn_scores *scores);
+
+/**
+ * The instant that the scores describe, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_scores_as_of_micros(const churn_scores *scores);
+
+/**
+ * How many days the probability looks ahead; 0 for NULL.
+ */
+uint32_t churn_scores_horizon_days(const churn_scores *scores);
+
+/**
+ * Probability of no purchase within the horizon, one per customer, valid until the scores are
+ * freed; NULL for NULL.
+ */
+const double *churn_scores_churn_probability(const churn_scores *scores);
+
+/**
+ * Points that every customer begins with; 0 for NULL.
+ */
+double churn_scores_base_points(const churn_scores *scores);
+
+/**
+ * Number of factors; 0 for NULL.
+ */
+size_t churn_scores_factor_count(const churn_scores *scores);
+
+/**
+ * A factor: its name, and its points for every customer (positive raises the churn probability).
+ * Each output may be NULL; both are valid until the scores are freed.
+ */
+churn_status churn_scores_factor(const churn_scores *scores,
+                                 size_t index,
+                                 const char **name,
+                                 const double **points,
+                                 churn_error **error);
+
+/**
+ * The factors that moved one customer's probability most, largest first. `factors` (indices of
+ * factors) and `points` have room for `limit` values; `count` receives how many were written:
+ * factors that moved nothing are left out.
+ */
+churn_status churn_scores_reasons(const churn_scores *scores,
+                                  size_t row,
+                                  size_t limit,
+                                  size_t *factors,
+                                  double *points,
+                                  size_t *count,
+                                  churn_error **error);
+
+/**
+ * The same reasons as sentences, e.g. "no purchase for 93 days: +16 points". `language` is "en" or
+ * "zh" (NULL = "en").
+ */
+churn_status churn_scores_sentences(const churn_scores *scores,
+                                    size_t row,
+                                    size_t limit,
+                                    const char *language,
+                                    churn_texts **sentences,
+                                    churn_error **error);
+
+/**
+ * Writes the scores as an Arrow C stream: "customer", "churn_probability", "points_FACTOR" per
+ * factor and "reason_1" to "reason_N", N = `reasons`. The stream is independent of the scores; release
+ * it. What stood in `stream` is overwritten.
+ */
+churn_status churn_scores_export(const churn_scores *scores,
+                                 size_t reasons,
+                                 struct ArrowArrayStream *stream,
+                                 churn_error **error);
+
+/**
+ * Frees scores; what was read from them (customers, columns, names) goes with them. NULL is fine.
+ */
+void churn_scores_free(churn_scores *scores);
+
+/**
+ * Puts every customer into "low", "medium" or "high" by churn probability; the grouping is called
+ * "risk_tier". `tiers` is JSON with the cuts "medium" and "high" (NULL = defaults).
+ */
+churn_status churn_segments_risk_tiers(const churn_scores *scores,
+                                       const char *tiers,
+                                       churn_segments **segments,
+                                       churn_error **error);
+
+/**
+ * Puts every customer into the stage of life that the feature "lifecycle_stage" says.
+ */
+churn_status churn_segments_lifecycle(const churn_feature_table *table,
+                                      churn_segments **segments,
+                                      churn_error **error);
+
+/**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_segments_len(const churn_segments *segments);
+
+/**
+ * The customers, one per row, valid until the segments are freed; NULL for NULL.
+ */
+const churn_customers *churn_segments_customers(const churn_segments *segments);
+
+/**
+ * The instant that the segments describe, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_segments_as_of_micros(const churn_segments *segments);
+
+/**
+ * Name of the grouping, e.g. "risk_tier", valid until the segments are freed; NULL for NULL.
+ */
+const char *churn_segments_name(const churn_segments *segments);
+
+/**
+ * Index of each customer's label, valid until the segments are freed; NULL for NULL.
+ */
+const uint32_t *churn_segments_codes(const churn_segments *segments);
+
+/**
+ * Number of labels; 0 for NULL.
+ */
+size_t churn_segments_label_count(const churn_segments *segments);
+
+/**
+ * A label, e.g. "high", valid until the segments are freed.
+ */
+churn_status churn_segments_label(const churn_segments *segments,
+                                  size_t index,
+                                  const char **label,
+                                  churn_error **error);
+
+/**
+ * Writes groupings of the same customers as one Arrow C stream: "customer", then one dictionary
+ * column per grouping. The stream is independent of the segments; release it. What stood in
+ * `stream` is overwritten.
+ */
+churn_status churn_segments_export(const churn_segments *const *groupings,
+                                   size_t count,
+                                   struct ArrowArrayStream *stream,
+                                   churn_error **error);
+
+/**
+ * Frees segments; what was read from them (customers, codes, names) goes with them. NULL is fine.
+ */
+void churn_segments_free(churn_segments *segments);
+
+/**
+ * A grid that the library brings along: "rf25" (ten segments by recency and frequency) or "rfm11"
+ * (eleven segments by recency and the mean of frequency and monetary score).
+ */
+churn_status churn_grid_named(const char *name, churn_grid **grid, churn_error **error);
+
+/**
+ * Reads a grid in JSON and proves that it covers every cell exactly once.
+ */
+churn_status churn_grid_from_json(const char *json, churn_grid **grid, churn_error **error);
+
+/**
+ * Reads a grid in TOML and proves that it covers every cell exactly once.
+ */
+churn_status churn_grid_from_toml(const char *toml, churn_grid **grid, churn_error **error);
+
+/**
+ * The grid as JSON, valid until it is freed.
+ */
+churn_status churn_grid_to_json(const churn_grid *grid, const char **json, churn_error **error);
+
+/**
+ * The grid as TOML, valid until it is freed.
+ */
+churn_status churn_grid_to_toml(const churn_grid *grid, const char **toml, churn_error **error);
+
+/**
+ * Puts every customer into the segment that covers its scores ("recency_score" and the others that
+ * the grid reads). Customers without any score are in "no_purchase".
+ */
+churn_status churn_grid_assign(const churn_grid *grid,
+                               const churn_feature_table *table,
+                               churn_segments **segments,
+                               churn_error **error);
+
+/**
+ * Frees a grid; NULL is fine.
+ */
+void churn_grid_free(churn_grid *grid);
+
+/**
+ * Describes every segment by its size, its money and the mean of every feature. Fails with
+ * CHURN_MISALIGNED where segments and table speak of other customers or instants.
+ */
+churn_status churn_profile_build(const churn_segments *segments,
+                                 const churn_feature_table *table,
+                                 churn_profile **profile,
+                                 churn_error **error);
+
+/**
+ * Number of segments, empty ones included; 0 for NULL.
+ */
+size_t churn_profile_len(const churn_profile *profile);
+
+/**
+ * One segment: its label (valid until the profile is freed), number of customers, their share of
+ * all (0 to 1), money (currency) and its share, NaN where the money of all is not above 0. Each
+ * output may be NULL.
+ */
+churn_status churn_profile_segment(const churn_profile *profile,
+                                   size_t index,
+                                   const char **label,
+                                   uint64_t *customers,
+                                   double *share,
+                                   double *money,
+                                   double *money_share,
+                                   churn_error **error);
+
+/**
+ * Mean of a feature over the customers of a segment who have a value (NaN where none has), and
+ * how many these are. Each output may be NULL.
+ */
+churn_status churn_profile_mean(const churn_profile *profile,
+                                size_t index,
+                                const char *feature,
+                                double *mean,
+                                uint64_t *defined,
+                                churn_error **error);
+
+/**
+ * The profile as a text table for people, valid until it is freed; NULL for NULL.
+ */
+const char *churn_profile_text(const churn_profile *profile);
+
+/**
+ * Frees a profile; NULL is fine.
+ */
+void churn_profile_free(churn_profile *profile);
+
+/**
+ * Reads a playbook in TOML (NULL = the one that the library brings along) and checks it against
+ * the names that its conditions may use: the features of `table`, "churn_probability", and the
+ * `count` groupings by name and label. Errors name the place and the line.
+ */
+churn_status churn_playbook_from_toml(const char *toml,
+                                      const churn_feature_table *table,
+                                      const churn_segments *const *groupings,
+                                      size_t count,
+                                      churn_playbook **playbook,
+                                      churn_error **error);
+
+/**
+ * Reads a playbook in JSON. The rest is as for churn_playbook_from_toml.
+ */
+churn_status churn_playbook_from_json(const char *json,
+                                      const churn_feature_table *table,
+                                      const churn_segments *const *groupings,
+                                      size_t count,
+                                      churn_playbook **playbook,
+                                      churn_error **error);
+
+/**
+ * The playbook as TOML, valid until it is freed.
+ */
+churn_status churn_playbook_to_toml(const churn_playbook *playbook,
+                                    const char **toml,
+                                    churn_error **error);
+
+/**
+ * The playbook as JSON, valid until it is freed.
+ */
+churn_status churn_playbook_to_json(const churn_playbook *playbook,
+                                    const char **json,
+                                    churn_error **error);
+
+/**
+ * Gives every customer the action of the highest priority that is open, or none. The tables must
+ * speak of the same customers and instant; they may be freed afterwards.
+ */
+churn_status churn_playbook_match(const churn_playbook *playbook,
+                                  const churn_feature_table *table,
+                                  const churn_scores *scores,
+                                  const churn_segments *const *groupings,
+                                  size_t count,
+                                  churn_plan **plan,
+                                  churn_error **error);
+
+/**
+ * Frees a playbook; NULL is fine.
+ */
+void churn_playbook_free(churn_playbook *playbook);
+
+/**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_plan_len(const churn_plan *plan);
+
+/**
+ * The customers, one per row, valid until the plan is freed; NULL for NULL.
+ */
+const churn_customers *churn_plan_customers(const churn_plan *plan);
+
+/**
+ * The instant that the plan is made for, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_plan_as_of_micros(const churn_plan *plan);
+
+/**
+ * How many days the churn probabilities behind the plan look ahead; 0 for NULL.
+ */
+uint32_t churn_plan_horizon_days(const churn_plan *plan);
+
+/**
+ * The currency of all costs, valid until the plan is freed; NULL for NULL.
+ */
+const char *churn_plan_currency(const churn_plan *plan);
+
+/**
+ * Number of actions of the playbook; 0 for NULL.
+ */
+size_t churn_plan_action_count(const churn_plan *plan);
+
+/**
+ * An action of the playbook: its id, and its name in `language` ("en" or "zh", NULL = "en"). Each
+ * output may be NULL; the texts are valid until the plan is freed.
+ */
+churn_status churn_plan_action(const churn_plan *plan,
+                               size_t index,
+                               const char *language,
+                               const char **id,
+                               const char **name,
+                               churn_error **error);
+
+/**
+ * Index of each customer's action, CHURN_NO_ACTION where there is none; valid until the plan is
+ * freed; NULL for NULL.
+ */
+const int32_t *churn_plan_action_codes(const churn_plan *plan);
+
+/**
+ * Index of each customer's channels among the action's channel sets, CHURN_NO_ACTION where there is
+ * no action; valid until the plan is freed; NULL for NULL.
+ */
+const int32_t *churn_plan_channel_set_codes(const churn_plan *plan);
+
+/**
+ * Chance that each customer answers at least once (0 to 1), 0 without an action; valid until the
+ * plan is freed; NULL for NULL.
+ */
+const double *churn_plan_expected_response(const churn_plan *plan);
+
+/**
+ * Cost of contacting each customer (currency), 0 without an action; valid until the plan is freed;
+ * NULL for NULL.
+ */
+const double *churn_plan_contact_cost(const churn_plan *plan);
+
+/**
+ * Expected cost of each customer's offers (currency), 0 without an action; valid until the plan is
+ * freed; NULL for NULL.
+ */
+const double *churn_plan_offer_cost(const churn_plan *plan);
+
+/**
+ * Ids of the channels over which one customer is contacted; none without an action.
+ */
+churn_status churn_plan_channels(const churn_plan *plan,
+                                 size_t row,
+                                 churn_texts **channels,
+                                 churn_error **error);
+
+/**
+ * Ids of the offers that one customer is given; none without an action.
+ */
+churn_status churn_plan_offers(const churn_plan *plan,
+                               size_t row,
+                               churn_texts **offers,
+                               churn_error **error);
+
+/**
+ * Why one customer gets this action over these channels, or none: a list of one text in `language`
+ * ("en" or "zh", NULL = "en").
+ */
+churn_status churn_plan_why(const churn_plan *plan,
+                            size_t row,
+                            const char *language,
+                            churn_texts **why,
+                            churn_error **error);
+
+/**
+ * Why one customer has no action: one of CHURN_WHY_NONE_….
+ */
+churn_status churn_plan_why_none(const churn_plan *plan,
+                                 size_t row,
+                                 int32_t *reason,
+                                 churn_error **error);
+
+/**
+ * What one action comes to: the customers who get it, how many are expected to answer, the cost of
+ * contacting them and the expected cost of their offers (currency). With index CHURN_NO_ACTION: the
+ * customers without an action. Each output may be NULL.
+ */
+churn_status churn_plan_action_summary(const churn_plan *plan,
+                                       int32_t index,
+                                       uint64_t *customers,
+                                       double *expected_responses,
+                                       double *contact_cost,
+                                       double *offer_cost,
+                                       churn_error **error);
+
+/**
+ * What the plan comes to, as a text table for people, valid until the plan is freed.
+ */
+churn_status churn_plan_summary(const churn_plan *plan, const char **summary, churn_error **error);
+
+/**
+ * Writes the plan as an Arrow C stream: "customer", "action", "channels" and "offers" (ids joined by
+ * "+"), "expected_response", "contact_cost", "offer_cost". The stream is independent of the
+ * plan; release it. What stood in `stream` is overwritten.
+ */
+churn_status churn_plan_export(const churn_plan *plan,
+                               struct ArrowArrayStream *stream,
+                               churn_error **error);
+
+/**
+ * Frees a plan; what was read from it (customers, columns, texts) goes with it. NULL is fine.
+ */
+void churn_plan_free(churn_plan *plan);
+
+/**
+ * Runs features, scorecard, segments and playbook on the events strictly before `as_of` (a date or
+ * date and time in text, e.g. "2011-12-10"). `settings` is JSON with the fields of the core's
+ * WinBackSettings (NULL = defaults), `progress` may be NULL.
+ */
+churn_status churn_win_back_run(const churn_event_log *log,
+                                const char *as_of,
+                                const char *settings,
+                                const churn_progress *progress,
+                                churn_win_back **result,
+                                churn_error **error);
+
+/**
+ * What describes each customer; NULL for NULL.
+ */
+const churn_feature_table *churn_win_back_features(const churn_win_back *result);
+
+/**
+ * What all customers together taught; NULL for NULL.
+ */
+const churn_population *churn_win_back_population(const churn_win_back *result);
+
+/**
+ * Churn probabilities with reasons; NULL for NULL.
+ */
+const churn_scores *churn_win_back_scores(const churn_win_back *result);
+
+/**
+ * Risk tiers; NULL for NULL.
+ */
+const churn_segments *churn_win_back_risk_tier(const churn_win_back *result);
+
+/**
+ * Segments of the grid; NULL for NULL.
+ */
+const churn_segments *churn_win_back_rfm_segment(const churn_win_back *result);
+
+/**
+ * Lifecycle stages; NULL for NULL.
+ */
+const churn_segments *churn_win_back_lifecycle(const churn_win_back *result);
+
+/**
+ * Who gets what, through which channels; NULL for NULL.
+ */
+const churn_plan *churn_win_back_plan(const churn_win_back *result);
+
+/**
+ * Frees the result with all its tables; NULL is fine.
+ */
+void churn_win_back_free(churn_win_back *result);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* CHURN_H */

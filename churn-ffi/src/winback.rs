@@ -1,0 +1,145 @@
+//! The whole flow in one call.
+
+use std::ffi::c_char;
+use std::ptr;
+
+use churn_core::AsOf;
+use churn_core::winback::{WinBack, WinBackSettings};
+
+use crate::error::{churn_error, churn_status};
+use crate::events::churn_event_log;
+use crate::features::{churn_feature_table, churn_population};
+use crate::guard::{self, Out, guard};
+use crate::progress::{churn_progress, observe};
+use crate::scoring::churn_scores;
+use crate::segments::churn_segments;
+use crate::strategy::churn_plan;
+
+/// Everything the flow found out, table by table; all rows are the same customers. The tables belong
+/// to it: they are valid until it is freed, and must not be freed themselves.
+pub struct churn_win_back {
+    features: churn_feature_table,
+    population: churn_population,
+    scores: churn_scores,
+    risk_tier: churn_segments,
+    rfm_segment: churn_segments,
+    lifecycle: churn_segments,
+    plan: churn_plan,
+}
+
+impl churn_win_back {
+    fn new(result: WinBack) -> Self {
+        churn_win_back {
+            features: churn_feature_table::new(result.features),
+            population: churn_population::new(result.population),
+            scores: churn_scores::new(result.scores),
+            risk_tier: churn_segments::new(result.risk_tier),
+            rfm_segment: churn_segments::new(result.rfm_segment),
+            lifecycle: churn_segments::new(result.lifecycle),
+            plan: churn_plan::new(result.plan),
+        }
+    }
+}
+
+/// Runs features, scorecard, segments and playbook on the events strictly before `as_of` (a date or
+/// date and time in text, e.g. "2011-12-10"). `settings` is JSON with the fields of the core's
+/// WinBackSettings (NULL = defaults), `progress` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_run(
+    log: *const churn_event_log,
+    as_of: *const c_char,
+    settings: *const c_char,
+    progress: *const churn_progress,
+    result: *mut *mut churn_win_back,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or live handles, NULL or texts ending in NUL, and
+        // NULL or a place for one pointer.
+        let (log, as_of, settings, progress, out) = unsafe {
+            (
+                guard::handle(log, "log")?,
+                guard::text(as_of, "as_of")?,
+                guard::settings::<WinBackSettings>(settings, "settings")?,
+                progress.as_ref(),
+                Out::new(result, "result")?,
+            )
+        };
+        let as_of = AsOf::parse(as_of)?;
+        let found = observe(progress, |progress| {
+            WinBack::run(log.log(), as_of, &settings, progress)
+        })?;
+        out.write_handle(churn_win_back::new(found));
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// What describes each customer; NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_features(
+    result: *const churn_win_back,
+) -> *const churn_feature_table {
+    // SAFETY: the caller hands over NULL or a live handle.
+    unsafe { result.as_ref() }.map_or(ptr::null(), |result| &result.features)
+}
+
+/// What all customers together taught; NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_population(
+    result: *const churn_win_back,
+) -> *const churn_population {
+    // SAFETY: the caller hands over NULL or a live handle.
+    unsafe { result.as_ref() }.map_or(ptr::null(), |result| &result.population)
+}
+
+/// Churn probabilities with reasons; NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_scores(
+    result: *const churn_win_back,
+) -> *const churn_scores {
+    // SAFETY: the caller hands over NULL or a live handle.
+    unsafe { result.as_ref() }.map_or(ptr::null(), |result| &result.scores)
+}
+
+/// Risk tiers; NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_risk_tier(
+    result: *const churn_win_back,
+) -> *const churn_segments {
+    // SAFETY: the caller hands over NULL or a live handle.
+    unsafe { result.as_ref() }.map_or(ptr::null(), |result| &result.risk_tier)
+}
+
+/// Segments of the grid; NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_rfm_segment(
+    result: *const churn_win_back,
+) -> *const churn_segments {
+    // SAFETY: the caller hands over NULL or a live handle.
+    unsafe { result.as_ref() }.map_or(ptr::null(), |result| &result.rfm_segment)
+}
+
+/// Lifecycle stages; NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_lifecycle(
+    result: *const churn_win_back,
+) -> *const churn_segments {
+    // SAFETY: the caller hands over NULL or a live handle.
+    unsafe { result.as_ref() }.map_or(ptr::null(), |result| &result.lifecycle)
+}
+
+/// Who gets what, through which channels; NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_plan(result: *const churn_win_back) -> *const churn_plan {
+    // SAFETY: the caller hands over NULL or a live handle.
+    unsafe { result.as_ref() }.map_or(ptr::null(), |result| &result.plan)
+}
+
+/// Frees the result with all its tables; NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_free(result: *mut churn_win_back) {
+    // SAFETY: the caller hands over NULL or a handle of this library that is not freed yet.
+    unsafe { guard::free(result) }
+}

@@ -1,0 +1,204 @@
+//! Features of customers as of an instant, from the past only.
+
+use std::sync::Arc;
+
+use churn_core::arrow::{BatchBuilder, feature_batch};
+use churn_core::features::{self, FeatureSpec, SummarySettings};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::customers::Customers;
+use crate::errors::OrRaise;
+use crate::events::EventLog;
+use crate::table::Table;
+use crate::{convert, progress, settings};
+
+/// Builds the features of [`EventLog::features`].
+pub(crate) fn build(
+    log: &EventLog,
+    as_of: &Bound<'_, PyAny>,
+    population: Option<&Population>,
+    observer: Option<&Bound<'_, PyAny>>,
+    spec: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Py<FeatureTable>> {
+    let py = as_of.py();
+    let as_of = convert::as_of(as_of)?;
+    let spec: FeatureSpec = settings::read(py, "features", spec)?;
+    let (table, population) = progress::run(py, observer, |progress| {
+        let history = log.log.history(as_of);
+        match population {
+            None => features::build_observed(&history, &spec, progress)
+                .map(|(table, learned)| (table, Arc::new(learned))),
+            Some(Population { population }) => {
+                features::build_with(&history, &spec, population, progress)
+                    .map(|table| (table, Arc::clone(population)))
+            }
+        }
+    })?;
+    FeatureTable::wrap(py, Arc::new(table), population)
+}
+
+/// Builds the summary of [`EventLog::summarize`].
+pub(crate) fn summarize(
+    log: &EventLog,
+    as_of: &Bound<'_, PyAny>,
+    observer: Option<&Bound<'_, PyAny>>,
+    settings: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Py<RfmSummary>> {
+    let py = as_of.py();
+    let as_of = convert::as_of(as_of)?;
+    let settings: SummarySettings = settings::read(py, "summary", settings)?;
+    let summary = progress::run(py, observer, |progress| {
+        features::summarize_observed(&log.log.history(as_of), &settings, progress)
+    })?;
+    RfmSummary::wrap(py, Arc::new(summary))
+}
+
+/// Features of all customers as of one instant.
+#[pyclass(frozen, extends = Table, module = "churn")]
+pub(crate) struct FeatureTable {
+    pub(crate) table: Arc<features::FeatureTable>,
+    population: Arc<features::Population>,
+}
+
+impl FeatureTable {
+    pub(crate) fn wrap(
+        py: Python<'_>,
+        table: Arc<features::FeatureTable>,
+        population: Arc<features::Population>,
+    ) -> PyResult<Py<Self>> {
+        let source = Arc::clone(&table);
+        let base = Table::new(table.len(), move || feature_batch(&source));
+        let this = FeatureTable { table, population };
+        Py::new(py, PyClassInitializer::from(base).add_subclass(this))
+    }
+}
+
+#[pymethods]
+impl FeatureTable {
+    /// The customers, one per row.
+    #[getter]
+    fn customers(&self) -> Customers {
+        Customers::new(self.table.customers())
+    }
+
+    /// The instant that the table describes.
+    #[getter]
+    fn as_of<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::datetime(py, self.table.as_of().instant())
+    }
+
+    /// What all customers together taught.
+    #[getter]
+    fn population(&self) -> Population {
+        Population {
+            population: Arc::clone(&self.population),
+        }
+    }
+
+    /// What every feature means, one dict per column.
+    #[getter]
+    fn features<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for feature in self.table.features() {
+            let fields = PyDict::new(py);
+            fields.set_item("name", &feature.name)?;
+            fields.set_item("unit", &feature.unit)?;
+            fields.set_item("definition", &feature.definition)?;
+            fields.set_item("undefined", &feature.undefined)?;
+            fields.set_item("min", feature.min)?;
+            fields.set_item("max", feature.max)?;
+            list.append(fields)?;
+        }
+        Ok(list)
+    }
+
+    /// The features as a matrix of shape (customers, features).
+    fn to_numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::matrix(py, self.table.matrix())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{:?}", self.table)
+    }
+}
+
+/// Cut points and priors that all customers together taught: built once, used again tomorrow.
+#[pyclass(frozen, module = "churn")]
+pub(crate) struct Population {
+    population: Arc<features::Population>,
+}
+
+#[pymethods]
+impl Population {
+    /// Reads a population from JSON and checks it.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        let population = features::Population::from_json(text).or_raise(py)?;
+        Ok(Population {
+            population: Arc::new(population),
+        })
+    }
+
+    /// The population as JSON.
+    fn to_json(&self) -> String {
+        self.population.to_json()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Population({} RFM bins)", self.population.rfm_cuts().bins())
+    }
+}
+
+/// Frequency, recency, age and monetary value of all customers.
+#[pyclass(frozen, extends = Table, module = "churn")]
+pub(crate) struct RfmSummary {
+    summary: Arc<features::RfmSummary>,
+}
+
+impl RfmSummary {
+    fn wrap(py: Python<'_>, summary: Arc<features::RfmSummary>) -> PyResult<Py<Self>> {
+        let source = Arc::clone(&summary);
+        let base = Table::new(summary.len(), move || {
+            BatchBuilder::new()
+                .metadata("as_of", source.as_of().to_string())
+                .customers("customer", source.customers())
+                .numbers("frequency", source.frequency())
+                .numbers("recency", source.recency())
+                .numbers("age", source.age())
+                .numbers("monetary_value", source.monetary_value())
+                .finish()
+        });
+        let this = RfmSummary { summary };
+        Py::new(py, PyClassInitializer::from(base).add_subclass(this))
+    }
+}
+
+#[pymethods]
+impl RfmSummary {
+    /// The customers, one per row.
+    #[getter]
+    fn customers(&self) -> Customers {
+        Customers::new(self.summary.customers())
+    }
+
+    /// The instant that the summary describes.
+    #[getter]
+    fn as_of<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::datetime(py, self.summary.as_of().instant())
+    }
+
+    /// Days per unit of `recency` and `age`.
+    #[getter]
+    fn unit_days(&self) -> f64 {
+        self.summary.unit_days()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "RfmSummary({} customers as of {})",
+            self.summary.len(),
+            self.summary.as_of()
+        )
+    }
+}

@@ -1,0 +1,39 @@
+//! Python module `churn._churn`: registration only. The package `churn` re-exports it.
+
+mod convert;
+mod customers;
+mod errors;
+mod events;
+mod features;
+mod progress;
+mod scoring;
+mod segments;
+mod settings;
+mod strategy;
+mod table;
+mod winback;
+
+/// The compiled part of the package `churn`.
+#[pyo3::pymodule(gil_used = false)]
+mod _churn {
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "the name that Python expects")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
+    use crate::customers::Customers;
+    #[pymodule_export]
+    use crate::events::EventLog;
+    #[pymodule_export]
+    use crate::features::{FeatureTable, Population, RfmSummary};
+    #[pymodule_export]
+    use crate::scoring::{Reason, Scorecard, Scores};
+    #[pymodule_export]
+    use crate::segments::{Grid, RiskTiers, Segments, lifecycle};
+    #[pymodule_export]
+    use crate::strategy::{Facts, Plan, Playbook, match_actions};
+    #[pymodule_export]
+    use crate::table::Table;
+    #[pymodule_export]
+    use crate::winback::{WinBack, winback};
+}

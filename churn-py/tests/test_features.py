@@ -1,0 +1,197 @@
+"""Features and summaries: the past only, against pandas and lifetimes, and out in every form."""
+
+import datetime as dt
+import warnings
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from conftest import random_events
+
+import churn
+
+AS_OF = "2020-12-31"
+
+
+@pytest.fixture(scope="module")
+def events():
+    return random_events(20_000, 1_500, seed=7)
+
+
+@pytest.fixture(scope="module")
+def log(events):
+    return churn.EventLog(events)
+
+
+@pytest.fixture(scope="module")
+def table(log):
+    return log.features(AS_OF)
+
+
+def test_against_pandas(events, table):
+    past = pd.DataFrame(events)
+    past = past[past["time"] < pd.Timestamp(AS_OF)]
+    by_customer = past.groupby("customer")
+    assert table.customers.to_list() == sorted(past["customer"].unique())
+    np.testing.assert_allclose(
+        table.column("total_value"), by_customer["value"].sum(), rtol=1e-12
+    )
+    silent = (pd.Timestamp(AS_OF) - by_customer["time"].max()) / pd.Timedelta(days=1)
+    np.testing.assert_allclose(table.column("days_since_last"), silent, rtol=1e-12)
+    orders = by_customer["time"].nunique()
+    np.testing.assert_array_equal(table.column("orders"), orders)
+
+
+def summary_of_lifetimes(frame, **columns):
+    # lifetimes has not followed the warnings of newer pandas and numpy.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from lifetimes.utils import summary_data_from_transaction_data
+
+        return summary_data_from_transaction_data(frame, **columns).sort_index()
+
+
+def assert_same_summary(ours, theirs):
+    assert ours.customers.to_list() == list(theirs.index)
+    np.testing.assert_array_equal(ours.column("frequency"), theirs["frequency"])
+    np.testing.assert_allclose(ours.column("recency"), theirs["recency"], rtol=1e-12)
+    np.testing.assert_allclose(ours.column("age"), theirs["T"], rtol=1e-12)
+    np.testing.assert_allclose(
+        ours.column("monetary_value"), theirs["monetary_value"], rtol=1e-12, atol=1e-12
+    )
+
+
+def test_summary_against_lifetimes(events, log):
+    past = pd.DataFrame(events)
+    theirs = summary_of_lifetimes(
+        past[past["time"] < pd.Timestamp(AS_OF)],
+        customer_id_col="customer",
+        datetime_col="time",
+        monetary_value_col="value",
+        observation_period_end="2020-12-30",
+    )
+    assert_same_summary(log.summarize(AS_OF), theirs)
+
+
+def test_summary_against_lifetimes_on_real_data(data_folder):
+    path = data_folder / "cdnow" / "cdnow_transactions.csv.gz"
+    frame = pd.read_csv(path, dtype={"customer_id": str}, parse_dates=["date"])
+    theirs = summary_of_lifetimes(
+        frame,
+        customer_id_col="customer_id",
+        datetime_col="date",
+        monetary_value_col="amount",
+        observation_period_end="1998-06-30",
+    )
+    names = {"customer": "customer_id", "time": "date", "value": "amount"}
+    log = churn.EventLog.from_csv(path, names=names)
+    assert log == churn.EventLog(frame, names=names)
+    assert_same_summary(log.summarize("1998-07-01"), theirs)
+    weeks = log.summarize("1998-07-01", time_scale=7.0)
+    np.testing.assert_allclose(weeks.column("age") * 7.0, theirs["T"], rtol=1e-12)
+    assert weeks.unit_days == 7.0
+
+
+@pytest.mark.parametrize(
+    "as_of",
+    [
+        "2020-12-31T00:00:00Z",
+        dt.date(2020, 12, 31),
+        dt.datetime(2020, 12, 31),
+        dt.datetime(2020, 12, 31, 8, tzinfo=dt.timezone(dt.timedelta(hours=8))),
+        np.datetime64("2020-12-31"),
+        np.datetime64("2020-12-31", "ns"),
+        pd.Timestamp("2020-12-31", tz="UTC"),
+    ],
+)
+def test_every_kind_of_instant_is_the_same(log, table, as_of):
+    same = log.features(as_of)
+    assert same.as_of == dt.datetime(2020, 12, 31, tzinfo=dt.timezone.utc)
+    np.testing.assert_array_equal(same.to_numpy(), table.to_numpy())
+
+
+@pytest.mark.parametrize("as_of", [pd.NaT, np.datetime64("NaT"), "31/12/2020"])
+def test_what_is_no_instant_is_refused(log, as_of):
+    with pytest.raises(churn.InvalidParameterError, match="as_of: expected a date"):
+        log.features(as_of)
+
+
+def test_later_events_change_nothing(events, table):
+    early = events["time"] < np.datetime64(AS_OF)
+    past_only = churn.EventLog({name: column[early] for name, column in events.items()})
+    same = past_only.features(AS_OF)
+    assert same.customers == table.customers
+    np.testing.assert_array_equal(same.to_numpy(), table.to_numpy())
+
+
+def test_specification(log):
+    table = log.features(
+        AS_OF, features=["value_14d", "orders"], windows_days=[14], rfm={"bins": 3}
+    )
+    assert table.columns == ["customer", "value_14d", "orders"]
+    assert [feature["unit"] for feature in table.features] == ["currency", "count"]
+    assert table.to_numpy().shape == (len(table), 2)
+    with pytest.raises(churn.UnknownNameError) as caught:
+        log.features(AS_OF, features=["ordrs"])
+    assert (caught.value.got, caught.value.what) == ('"ordrs"', "features.features")
+    with pytest.raises(churn.InvalidParameterError, match="unknown field `window`"):
+        log.features(AS_OF, window=[14])
+
+
+def test_a_population_can_be_used_again(log, table):
+    text = table.population.to_json()
+    population = churn.Population.from_json(text)
+    again = log.features(AS_OF, population=population)
+    np.testing.assert_array_equal(again.to_numpy(), table.to_numpy())
+    assert again.population.to_json() == text
+    # Learned from other customers, the same events score differently.
+    earlier = log.features("2019-06-30").population
+    other = log.features(AS_OF, population=earlier)
+    assert not np.array_equal(other.column("recency_score"), table.column("recency_score"))
+
+
+def test_tables_leave_in_every_form(table):
+    result = table  # duckdb finds it by its name
+    matrix = table.to_numpy()
+    names = [feature["name"] for feature in table.features]
+    assert table.columns == ["customer", *names]
+    assert matrix.shape == (len(table), len(names))
+    assert not matrix.flags.writeable
+    frames = {
+        "polars": pl.DataFrame(table).to_pandas(),
+        "pyarrow": pa.table(table).to_pandas(),
+        "duckdb": duckdb.sql("select * from result").df(),
+        "pandas": pd.DataFrame.from_arrow(table),
+        "numpy": pd.DataFrame(table.to_dict()),
+    }
+    for name, frame in frames.items():
+        assert list(frame.columns) == table.columns, name
+        assert frame["customer"].tolist() == table.customers.to_list(), name
+        np.testing.assert_array_equal(frame[names].to_numpy(), matrix, err_msg=name)
+    for j, name in enumerate(names):
+        np.testing.assert_array_equal(table.column(name), matrix[:, j])
+    with pytest.raises(churn.UnknownNameError, match="column"):
+        table.column("customers")
+
+
+def test_definitions_are_complete(table):
+    for feature in table.features:
+        assert feature["definition"], feature
+        column = table.column(feature["name"])
+        if not feature["undefined"]:
+            assert not np.isnan(column).any(), feature
+        defined = column[~np.isnan(column)]
+        assert (defined >= (feature["min"] if feature["min"] is not None else -np.inf)).all()
+        assert (defined <= (feature["max"] if feature["max"] is not None else np.inf)).all()
+
+
+def test_nobody_has_a_past(log):
+    table = log.features("1999-01-01")
+    assert len(table) == 0
+    assert table.to_numpy().shape == (0, len(table.features))
+    assert all(len(column) == 0 for column in table.to_dict().values())
+    assert len(pl.DataFrame(table)) == 0
+    assert repr(table) == f"FeatureTable(0 customers × {len(table.features)} features as of 1999-01-01)"
