@@ -302,7 +302,6 @@ fn segments(segments: &Segments) -> Value {
 fn describe(error: &churn_core::Error) -> Value {
     json!({
         "kind": error.kind().name(),
-        "code": error.kind().code(),
         "what": error.what(),
         "row": error.row(),
         "line": error.line(),

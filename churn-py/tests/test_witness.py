@@ -31,7 +31,7 @@ class Shop:
     db: duckdb.DuckDBPyConnection
     as_of: pd.Timestamp
 
-    def compare(self, name: str, expression: str, source: str = "buys", empty: str = "NULL") -> None:
+    def compare(self, name: str, expression: str, source="buys", empty="NULL") -> None:
         """Compares one feature with an aggregate over one customer's rows of `source`."""
         sql = f"""
             select coalesce(x, {empty}) from people
@@ -191,8 +191,9 @@ def test_refunds(shop):
         assert not shop.table.column("refunds").any()
         return
     shop.compare("refunds", "count(*)", "refunds", "0")
-    bought = "coalesce(sum(v) filter (kind = 'purchase'), 0)"
-    rate = f"if(sum(v) filter (kind = 'refund') > 0, coalesce(sum(v) filter (kind = 'refund') / nullif({bought}, 0), 1), 0)"
+    refunded, bought = (f"sum(v) filter (kind = '{kind}')" for kind in ("refund", "purchase"))
+    # Refunds of nothing bought count as everything refunded.
+    rate = f"if({refunded} > 0, coalesce({refunded} / nullif({bought}, 0), 1), 0)"
     shop.compare("refund_rate", f"least(1, {rate})", "e", "0")
 
 

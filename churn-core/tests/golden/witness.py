@@ -47,7 +47,7 @@ def clean(inputs: dict) -> tuple[list[dict], dict]:
     earliest = micros(cleaning.get("earliest", "0001-01-01"))
     latest = micros(cleaning.get("latest", "9999-01-01"))
     n = len(events["customer"])
-    column = lambda name: events.get(name) or [None] * n  # noqa: E731
+    column = lambda name: events.get(name) or [None] * n
     given = zip(
         column("customer"), column("time"), column("kind"), column("value"), column("channel"),
         column("order"), column("item"), strict=True,
@@ -101,7 +101,7 @@ def clean(inputs: dict) -> tuple[list[dict], dict]:
         if seen[row] > 1:
             count(report["duplicates_kept"], money)
         kept.append(row)
-    tally = lambda t: {"rows": t[0], "money": t[1]}  # noqa: E731
+    tally = lambda t: {"rows": t[0], "money": t[1]}
     report |= {
         "rows_kept": len(kept),
         "purchases_kept": math.fsum(row[3] for row in kept if row[2] == "purchase"),
@@ -138,7 +138,8 @@ class Past:
             )
         self.db.execute(f"create table people as select range c from range({len(place)})")
         self.db.execute(
-            "create view orders as select c, o, min(t) t from e where kind = 'purchase' group by all"
+            "create view orders as"
+            " select c, o, min(t) t from e where kind = 'purchase' group by c, o"
         )
 
     def column(self, expression: str, source: str = "e where kind = 'purchase'") -> np.ndarray:
@@ -147,7 +148,8 @@ class Past:
             select x from people left join (select c, {expression} x from {source} group by c)
             using (c) order by c
         """
-        return np.array([NAN if x is None else float(x) for (x,) in self.db.execute(sql).fetchall()])
+        found = self.db.execute(sql).fetchall()
+        return np.array([NAN if x is None else float(x) for (x,) in found])
 
     def count(self, source: str) -> np.ndarray:
         return np.nan_to_num(self.column("count(*)", source))
@@ -195,7 +197,7 @@ def gap_prior(groups: list[list[int]], weight: float | None) -> dict | None:
     elif observed <= 0:
         relative = 0.0
     else:
-        excess = lambda k: (sizes * (sizes - 1) / (sizes * k + 1)).sum() - observed  # noqa: E731
+        excess = lambda k: (sizes * (sizes - 1) / (sizes * k + 1)).sum() - observed
         relative = 1 / brentq(excess, 1e-4, 1e12, xtol=1e-13, rtol=1e-14)
     return {
         "mean_days": float((z * means).sum() / z.sum()),
@@ -222,8 +224,11 @@ class Rhythm:
 def population(past: Past, spec: dict) -> dict:
     rfm = spec.get("rfm", {})
     bins = rfm.get("bins", 5)
-    own = lambda name, sql, source: rfm.get(name) or cuts(past.column(sql, source), bins)  # noqa: E731
     buys = "e where kind = 'purchase'"
+
+    def own(name: str, sql: str, source: str) -> list[float]:
+        return rfm.get(name) or cuts(past.column(sql, source), bins)
+
     sent = "select channel, count(*) from e where kind = 'message_sent' group by 1"
     sent = {channel: n for channel, n in past.db.execute(sent).fetchall() if channel}
     answers = {}
@@ -328,7 +333,7 @@ def features(past: Past, spec: dict, known: dict) -> dict[str, list[float]]:
     for w in spec.get("windows_days", [7, 30, 90, 365]):
         now = f"t >= {as_of - w * DAY}"
         before = f"t >= {as_of - 2 * w * DAY} and t < {as_of - w * DAY}"
-        value = lambda when: np.nan_to_num(  # noqa: E731
+        value = lambda when: np.nan_to_num(
             past.column("sum(value)", f"e where kind = 'purchase' and {when}")
         )
         out[f"orders_{w}d"] = past.count(f"orders where {now}")
@@ -346,7 +351,7 @@ def features(past: Past, spec: dict, known: dict) -> dict[str, list[float]]:
     settings = {
         "half_life_days": 30.0, "half_point": 10.0, "dwell_minute": 0.2,
         "dwell_cap_minutes": 10.0, "interaction": 1.0, "ad_click": 1.0,
-    } | weights | spec.get("activity", {})  # fmt: skip
+    } | weights | spec.get("activity", {})
     raw = np.zeros(n)
     browsing = ("view", *INTERACTIONS)
     rows = past.db.execute(f"select c, t, kind, value from e where kind in {browsing}").fetchall()
@@ -366,7 +371,7 @@ def features(past: Past, spec: dict, known: dict) -> dict[str, list[float]]:
     strength = spec.get("touchpoints", {}).get("prior_messages", 10.0)
     preferred, highest = np.full(n, NAN), np.full(n, -math.inf)
     for place, channel in enumerate(past.channels):
-        of = lambda kind: past.count(  # noqa: E731
+        of = lambda kind: past.count(
             f"e where kind = 'message_{kind}' and channel = '{channel}'"
         )
         sent, clicked, answered = of("sent"), of("clicked"), of("answered")
@@ -388,8 +393,8 @@ def features(past: Past, spec: dict, known: dict) -> dict[str, list[float]]:
 
     # Feedback.
     recent = spec.get("feedback", {}).get("complaints_days", 90)
-    rate = np.where(refunded > 0, refunded / np.where(total > 0, total, math.inf), 0.0)
-    out["refund_rate"] = np.where((refunded > 0) & (refunded >= total), 1.0, rate)
+    share = refunded / np.where(total > 0, total, math.inf)
+    out["refund_rate"] = np.where((refunded > 0) & (refunded >= total), 1.0, share)
     out["refunds"] = past.count("e where kind = 'refund'")
     out["complaints"] = past.count("e where kind = 'complaint'")
     out["service_contacts"] = past.count("e where kind = 'service_contact'")
@@ -402,13 +407,17 @@ def features(past: Past, spec: dict, known: dict) -> dict[str, list[float]]:
     rules = {
         "new_days": 30, "won_back_days": 30, "slipping_level": 0.80, "lapsed_level": 0.95,
         "slipping_days": 60, "lapsed_days": 90, "lost_days": 365,
-    } | spec.get("lifecycle", {})  # fmt: skip
+    } | spec.get("lifecycle", {})
 
     def risk(days_silent: float, own: list[int]) -> int:
         if known["gaps"]:
             tail = Rhythm(own, known["gaps"], spread_prior).gap.sf(days_silent)
-            return 4 if tail < 1 - rules["lapsed_level"] else 3 if tail < 1 - rules["slipping_level"] else 2
-        return 4 if days_silent > rules["lapsed_days"] else 3 if days_silent > rules["slipping_days"] else 2
+            lapsed = tail < 1 - rules["lapsed_level"]
+            slipping = tail < 1 - rules["slipping_level"]
+        else:
+            lapsed = days_silent > rules["lapsed_days"]
+            slipping = days_silent > rules["slipping_days"]
+        return 4 if lapsed else 3 if slipping else 2
 
     def stage(c: int) -> int:
         s, own = silence[c], gaps[c]
@@ -448,7 +457,8 @@ def scored(inputs: dict, table: dict) -> dict:
         for factor in card["factors"]
     }
     double = card["points_to_double_odds"]
-    totals = [card.get("base_points", 0.0) + sum(each) for each in zip(*points.values(), strict=True)]
+    base = card.get("base_points", 0.0)
+    totals = [base + sum(each) for each in zip(*points.values(), strict=True)]
     odds = [2 ** (total / double) for total in totals]
     return {
         "horizon_days": card["horizon_days"],
@@ -526,6 +536,9 @@ def profiled(table: dict) -> list[dict]:
     return rows
 
 
+PLANNED = ["action", "channels", "offers", "expected_response", "contact_cost", "offer_cost"]
+
+
 def matched(inputs: dict, table: dict) -> dict:
     """Conditions are evaluated by Python, whose syntax the ones used here share."""
     playbook = inputs.get("playbook") or document("strategy", "default_playbook.toml")
@@ -535,15 +548,16 @@ def matched(inputs: dict, table: dict) -> dict:
     groups = [tiers(inputs, p), named(inputs, table)]
     if "lifecycle_stage" in table:
         groups.append(stages(table))
-    answer = {key: [] for key in ("action", "channels", "offers", "expected_response", "contact_cost", "offer_cost")}
+    answer = {key: [] for key in PLANNED}
     for row in range(len(p)):
         facts = {name: float(values[row]) for name, values in table.items()}
         facts |= {group["name"]: group["segment"][row] for group in groups}
         facts |= {"churn_probability": p[row], "everyone": True}
-        holds = lambda text: text is None or eval(text, {}, facts)  # noqa: E731, B023, S307
+        holds = lambda text: text is None or eval(text, {}, facts)
 
         def rate(channel: str) -> float:
-            own = facts.get(f"{channels[channel].get('feature', channel)}_response_rate", NAN)  # noqa: B023
+            prefix = channels[channel].get("feature", channel)
+            own = facts.get(f"{prefix}_response_rate", NAN)
             return channels[channel]["prior_response"] if math.isnan(own) else own
 
         best = (None, [], [], 0.0, 0.0, 0.0)
@@ -559,7 +573,9 @@ def matched(inputs: dict, table: dict) -> dict:
                 if holds(offers[offer].get("requires")) and not clash:
                     given.append(offer)
             open_sets = [
-                s for s in action["channel_sets"] if all(holds(channels[c].get("requires")) for c in s)
+                channel_set
+                for channel_set in action["channel_sets"]
+                if all(holds(channels[c].get("requires")) for c in channel_set)
             ]
             if not given or not open_sets:
                 continue
@@ -567,8 +583,9 @@ def matched(inputs: dict, table: dict) -> dict:
             def merit(channel_set: list[str]) -> tuple:
                 chance = 1 - math.prod(1 - rate(c) for c in channel_set)
                 cost = sum(channels[c]["cost"] for c in channel_set)
-                worth = action.get("response_value")  # noqa: B023
-                return ((worth * chance - cost,) if worth is not None else (chance, -cost)), chance, cost
+                worth = action.get("response_value")
+                rank = (chance, -cost) if worth is None else (worth * chance - cost,)
+                return rank, chance, cost
 
             chosen = max(open_sets, key=lambda s: merit(s)[0])
             _, chance, cost = merit(chosen)
@@ -584,7 +601,7 @@ def summed(playbook: dict, answer: dict) -> list[dict]:
     rows = []
     for action in playbook["actions"]:
         at = [i for i, name in enumerate(answer["action"]) if name == action["id"]]
-        total = lambda key: math.fsum(answer[key][i] for i in at)  # noqa: E731, B023
+        total = lambda key: math.fsum(answer[key][i] for i in at)
         rows.append(
             {
                 "action": action["id"],
@@ -621,7 +638,7 @@ def summary(inputs: dict) -> dict:
         frame, "customer", "time", "value",
         observation_period_end=pd.Timestamp((as_of - 1) // DAY, unit="D"),
         freq={1: "D", 7: "W"}[days], freq_multiplier=settings.get("time_scale", 1),
-    ).sort_index()  # fmt: skip
+    ).sort_index()
     return {
         "customers": table.index.tolist(),
         "frequency": table["frequency"].tolist(),
@@ -735,7 +752,10 @@ def pretty(value: object, indent: int = 0) -> str:
     if isinstance(value, list):
         lines = [pad + pretty(item, indent + 2) for item in value]
     else:
-        lines = [f"{pad}{json.dumps(key, ensure_ascii=False)}: {pretty(item, indent + 2)}" for key, item in value.items()]
+        lines = [
+            f"{pad}{json.dumps(key, ensure_ascii=False)}: {pretty(item, indent + 2)}"
+            for key, item in value.items()
+        ]
     ends = "[]" if isinstance(value, list) else "{}"
     return ends[0] + "\n" + ",\n".join(lines) + "\n" + " " * indent + ends[1]
 
@@ -747,7 +767,8 @@ def main(write: bool) -> list[str]:
         golden = json.loads(path.read_text(encoding="utf-8"))
         if golden["origin"]["kind"] == "independent":
             for case in golden["cases"]:
-                got = as_json(ANSWERS[golden["operation"]](golden.get("inputs", {}) | case["inputs"]))
+                inputs = golden.get("inputs", {}) | case["inputs"]
+                got = as_json(ANSWERS[golden["operation"]](inputs))
                 if write:
                     case["expected"] = got
                 elif differs(case["expected"], got, case["tolerance"]):
