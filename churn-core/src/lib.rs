@@ -4,6 +4,7 @@
 #[cfg(feature = "arrow")]
 pub mod arrow;
 pub mod customers;
+pub mod defaults;
 pub mod error;
 pub mod events;
 pub mod features;

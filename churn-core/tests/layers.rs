@@ -14,6 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["segments"],
     &["strategy"],
     &["winback", "arrow", "simulate"],
+    &["defaults"],
 ];
 
 fn floor(module: &str) -> Option<usize> {

@@ -1,0 +1,113 @@
+//! The default settings of every step, to read, to copy and to adapt.
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+#[cfg(feature = "csv")]
+use crate::events::CsvOptions;
+use crate::events::{Cleaning, ColumnNames};
+use crate::features::{FeatureSpec, SummarySettings};
+use crate::scoring::Scorecard;
+use crate::segments::{Grid, RiskTiers};
+use crate::settings;
+use crate::simulate::Shop;
+use crate::strategy::Playbook;
+use crate::winback::WinBackSettings;
+
+/// The names that [`json`] knows; each is the name that errors about these settings begin with.
+pub const NAMES: &[&str] = &[
+    "cleaning",
+    "names",
+    #[cfg(feature = "csv")]
+    "csv",
+    "features",
+    "summary",
+    "scorecard",
+    "risk_tiers",
+    "grid",
+    "playbook",
+    "winback",
+    "shop",
+];
+
+/// The default settings of one name as JSON, which reads back as equal settings.
+///
+/// # Errors
+/// `UnknownName` for a name that is not in [`NAMES`].
+///
+/// # Example
+/// ```
+/// let json = churn_core::defaults::json("risk_tiers")?;
+/// assert_eq!(json, "{\n  \"medium\": 0.33,\n  \"high\": 0.66\n}");
+/// # Ok::<(), churn_core::Error>(())
+/// ```
+pub fn json(name: &str) -> Result<String> {
+    match name {
+        "cleaning" => text(name, &Cleaning::default()),
+        "names" => text(name, &ColumnNames::default()),
+        #[cfg(feature = "csv")]
+        "csv" => text(name, &CsvOptions::default()),
+        "features" => text(name, &FeatureSpec::default()),
+        "summary" => text(name, &SummarySettings::default()),
+        "scorecard" => text(name, &Scorecard::default()),
+        "risk_tiers" => text(name, &RiskTiers::default()),
+        "grid" => text(name, &Grid::default()),
+        "playbook" => {
+            let playbook: Playbook = settings::from_toml(name, Playbook::DEFAULT_TOML)?;
+            text(name, &playbook)
+        }
+        "winback" => text(name, &WinBackSettings::default()),
+        "shop" => text(name, &Shop::default()),
+        _ => Err(Error::unknown_name("defaults", name, NAMES)),
+    }
+}
+
+fn text<T: Serialize>(name: &str, settings: &T) -> Result<String> {
+    serde_json::to_string_pretty(settings)
+        .map_err(|error| Error::invalid_parameter(name, "settings that JSON holds", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn reads_back<T: DeserializeOwned + Serialize>(name: &str) {
+        let written = json(name).unwrap();
+        let settings: T = settings::from_json(name, &written).unwrap();
+        assert_eq!(text(name, &settings).unwrap(), written, "{name}");
+    }
+
+    #[test]
+    fn all_names_are_known_and_read_back() {
+        reads_back::<Cleaning>("cleaning");
+        reads_back::<ColumnNames>("names");
+        #[cfg(feature = "csv")]
+        reads_back::<CsvOptions>("csv");
+        reads_back::<FeatureSpec>("features");
+        reads_back::<SummarySettings>("summary");
+        reads_back::<Scorecard>("scorecard");
+        reads_back::<RiskTiers>("risk_tiers");
+        reads_back::<Grid>("grid");
+        reads_back::<Playbook>("playbook");
+        reads_back::<WinBackSettings>("winback");
+        reads_back::<Shop>("shop");
+        for name in NAMES {
+            assert!(json(name).is_ok(), "{name}");
+        }
+        assert_eq!(json("card").unwrap_err().what(), "defaults");
+    }
+
+    #[test]
+    fn the_whole_flow_has_the_defaults_of_its_steps() {
+        let read = |name: &str| -> Value { serde_json::from_str(&json(name).unwrap()).unwrap() };
+        let whole = read("winback");
+        for step in ["features", "scorecard", "risk_tiers", "grid"] {
+            assert_eq!(whole[step], read(step), "{step}");
+        }
+        assert_eq!(whole["playbook"], "default");
+        assert_eq!(whole.as_object().unwrap().len(), 5);
+    }
+}
