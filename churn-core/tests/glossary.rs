@@ -12,7 +12,8 @@ fn glossary_lists_every_feature() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/GLOSSARY.md");
     let text = std::fs::read_to_string(&path).unwrap();
     let channels = ["{channel}".to_owned()];
-    let mut list = String::from("\n| feature | unit | definition | where undefined |\n|---|---|---|---|\n");
+    let mut list =
+        String::from("\n| feature | unit | definition | where undefined |\n|---|---|---|---|\n");
     for info in FeatureSpec::default().catalogue(&channels).unwrap() {
         list += &format!(
             "| `{}` | {} | {} | {} |\n",

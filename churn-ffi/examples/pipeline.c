@@ -12,11 +12,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "churn.h"
 
-enum { SHOWN = 5, REASONS = 3 };
+enum { EXAMPLES = 3 };
 
 /* Reads a whole file; the caller frees. NULL where it cannot be read. */
 static unsigned char *read_file(const char *path, size_t *length) {
@@ -64,74 +63,21 @@ static churn_status print_tiers(const churn_win_back *result, churn_error **erro
     return status;
 }
 
-/* One line per text of a list, which is freed. */
-static churn_status print_texts(churn_texts *texts, churn_error **error) {
-    churn_status status = CHURN_OK;
-    for (size_t i = 0; status == CHURN_OK && i < churn_texts_len(texts); i++) {
+static churn_status print_stories(const churn_win_back *result, churn_error **error) {
+    size_t rows[EXAMPLES];
+    size_t count = 0;
+    churn_status status = churn_win_back_examples(result, rows, EXAMPLES, &count, error);
+    for (size_t i = 0; status == CHURN_OK && i < count; i++) {
+        churn_texts *story = NULL;
         const char *text;
-        status = churn_texts_get(texts, i, &text, error);
+        status = churn_win_back_story(result, rows[i], "en", &story, error);
         if (status == CHURN_OK) {
-            printf("      %s\n", text);
-        }
-    }
-    churn_texts_free(texts);
-    return status;
-}
-
-/* The rows with an action, highest churn probability first; equal ones in order of id. */
-static size_t most_at_risk(const churn_win_back *result, size_t rows[SHOWN]) {
-    const churn_plan *plan = churn_win_back_plan(result);
-    const double *probability = churn_scores_churn_probability(churn_win_back_scores(result));
-    const int32_t *actions = churn_plan_action_codes(plan);
-    size_t found = 0;
-    for (size_t row = 0; row < churn_plan_len(plan); row++) {
-        if (actions[row] == CHURN_NO_ACTION) {
-            continue;
-        }
-        size_t at = found < SHOWN ? found++ : SHOWN;
-        while (at > 0 && probability[row] > probability[rows[at - 1]]) {
-            if (at < SHOWN) {
-                rows[at] = rows[at - 1];
-            }
-            at--;
-        }
-        if (at < SHOWN) {
-            rows[at] = row;
-        }
-    }
-    return found;
-}
-
-static churn_status print_customers(const churn_win_back *result, churn_error **error) {
-    const churn_scores *scores = churn_win_back_scores(result);
-    const churn_plan *plan = churn_win_back_plan(result);
-    const double *probability = churn_scores_churn_probability(scores);
-    size_t rows[SHOWN];
-    size_t found = most_at_risk(result, rows);
-    churn_status status = CHURN_OK;
-    for (size_t i = 0; status == CHURN_OK && i < found; i++) {
-        char id[256];
-        const char *action;
-        churn_texts *reasons = NULL, *why = NULL;
-        int32_t code = churn_plan_action_codes(plan)[rows[i]];
-        status = churn_customers_format(churn_scores_customers(scores), rows[i], id, sizeof id, NULL,
-                                        error);
-        if (status == CHURN_OK) {
-            status = churn_plan_action(plan, (size_t)code, "en", &action, NULL, error);
+            status = churn_texts_get(story, 0, &text, error);
         }
         if (status == CHURN_OK) {
-            printf("  %s: churn probability %.2f, %s\n", id, probability[rows[i]], action);
-            status = churn_scores_sentences(scores, rows[i], REASONS, "en", &reasons, error);
+            printf("%s\n\n", text);
         }
-        if (status == CHURN_OK) {
-            status = print_texts(reasons, error);
-        }
-        if (status == CHURN_OK) {
-            status = churn_plan_why(plan, rows[i], "en", &why, error);
-        }
-        if (status == CHURN_OK) {
-            status = print_texts(why, error);
-        }
+        churn_texts_free(story);
     }
     return status;
 }
@@ -147,14 +93,14 @@ static churn_status run(const churn_event_log *log, const char *as_of, churn_err
         status = print_tiers(result, error);
     }
     if (status == CHURN_OK) {
-        printf("\nMost at risk\n");
-        status = print_customers(result, error);
+        printf("\n");
+        status = print_stories(result, error);
     }
     if (status == CHURN_OK) {
         status = churn_plan_summary(churn_win_back_plan(result), &summary, error);
     }
     if (status == CHURN_OK) {
-        printf("\n%s\n", summary);
+        printf("%s\n", summary);
     }
     churn_win_back_free(result);
     return status;

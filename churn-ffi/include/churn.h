@@ -1357,6 +1357,27 @@ const churn_segments *churn_win_back_lifecycle(const churn_win_back *result);
 const churn_plan *churn_win_back_plan(const churn_win_back *result);
 
 /**
+ * The rows of the customers worth telling about, one per risk tier from high to low: the one with
+ * an action who spent most. `rows` has room for `room` of them (three are enough); `count` receives
+ * how many were written.
+ */
+churn_status churn_win_back_examples(const churn_win_back *result,
+                                     size_t *rows,
+                                     size_t room,
+                                     size_t *count,
+                                     churn_error **error);
+
+/**
+ * One customer told as a story, the numbers, the reasons and the offer: a list of one text of
+ * several lines in `language` ("en" or "zh", NULL = "en").
+ */
+churn_status churn_win_back_story(const churn_win_back *result,
+                                  size_t row,
+                                  const char *language,
+                                  churn_texts **story,
+                                  churn_error **error);
+
+/**
  * Frees the result with all its tables; NULL is fine.
  */
 void churn_win_back_free(churn_win_back *result);

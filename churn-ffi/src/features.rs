@@ -13,12 +13,13 @@ use crate::customers::churn_customers;
 use crate::error::{c_text, churn_error, churn_status};
 use crate::events::churn_event_log;
 use crate::guard::{self, Out, guard, in_range};
+use crate::held::Held;
 use crate::progress::{churn_progress, observe};
 use crate::texts::LazyText;
 
 /// Features of all customers as of one instant. NaN stands only where a feature is undefined.
 pub struct churn_feature_table {
-    table: FeatureTable,
+    table: Held<FeatureTable>,
     customers: churn_customers,
     about: Vec<About>,
 }
@@ -32,7 +33,8 @@ struct About {
 }
 
 impl churn_feature_table {
-    pub(crate) fn new(table: FeatureTable) -> Self {
+    pub(crate) fn new(table: impl Into<Held<FeatureTable>>) -> Self {
+        let table = table.into();
         churn_feature_table {
             customers: churn_customers::new(table.customers()),
             about: table
@@ -57,14 +59,14 @@ impl churn_feature_table {
 /// What features of one customer need to know about all customers: learned once and stored, so that
 /// tomorrow's features mean the same as today's.
 pub struct churn_population {
-    population: Population,
+    population: Held<Population>,
     json: LazyText,
 }
 
 impl churn_population {
-    pub(crate) fn new(population: Population) -> Self {
+    pub(crate) fn new(population: impl Into<Held<Population>>) -> Self {
         churn_population {
-            population,
+            population: population.into(),
             json: LazyText::default(),
         }
     }

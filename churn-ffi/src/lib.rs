@@ -24,6 +24,7 @@ pub mod error;
 pub mod events;
 pub mod features;
 mod guard;
+mod held;
 pub mod progress;
 pub mod scoring;
 pub mod segments;

@@ -13,6 +13,7 @@ use crate::customers::churn_customers;
 use crate::error::{churn_error, churn_status};
 use crate::features::churn_feature_table;
 use crate::guard::{self, Out, Result, guard, in_range};
+use crate::held::Held;
 use crate::progress::{churn_progress, observe};
 use crate::texts::{LazyText, c_texts, churn_texts};
 
@@ -25,7 +26,7 @@ pub struct churn_scorecard {
 
 /// Churn probabilities of all customers, with the points of every factor.
 pub struct churn_scores {
-    scores: Scores,
+    scores: Held<Scores>,
     customers: churn_customers,
     factors: Vec<CString>,
 }
@@ -41,7 +42,8 @@ impl churn_scorecard {
 }
 
 impl churn_scores {
-    pub(crate) fn new(scores: Scores) -> Self {
+    pub(crate) fn new(scores: impl Into<Held<Scores>>) -> Self {
+        let scores = scores.into();
         churn_scores {
             customers: churn_customers::new(scores.customers()),
             factors: c_texts(scores.factors()),

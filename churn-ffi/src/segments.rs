@@ -15,12 +15,13 @@ use crate::customers::churn_customers;
 use crate::error::{c_text, churn_error, churn_status};
 use crate::features::churn_feature_table;
 use crate::guard::{self, Out, guard, in_range};
+use crate::held::Held;
 use crate::scoring::churn_scores;
 use crate::texts::{LazyText, c_texts};
 
 /// Every customer in exactly one named segment.
 pub struct churn_segments {
-    segments: Segments,
+    segments: Held<Segments>,
     customers: churn_customers,
     name: CString,
     labels: Vec<CString>,
@@ -41,7 +42,8 @@ pub struct churn_profile {
 }
 
 impl churn_segments {
-    pub(crate) fn new(segments: Segments) -> Self {
+    pub(crate) fn new(segments: impl Into<Held<Segments>>) -> Self {
+        let segments = segments.into();
         churn_segments {
             customers: churn_customers::new(segments.customers()),
             name: c_text(segments.name()),

@@ -17,6 +17,7 @@ use crate::customers::churn_customers;
 use crate::error::{c_text, churn_error, churn_status};
 use crate::features::churn_feature_table;
 use crate::guard::{self, Out, Result, guard, in_range};
+use crate::held::Held;
 use crate::scoring::{churn_scores, language};
 use crate::segments::churn_segments;
 use crate::texts::{LazyText, churn_texts};
@@ -43,7 +44,7 @@ pub struct churn_playbook {
 /// One action per customer, or none, with channels, expected response and costs. Independent of the
 /// tables that it was made from.
 pub struct churn_plan {
-    plan: Plan,
+    plan: Held<Plan>,
     customers: churn_customers,
     currency: CString,
     actions: Vec<ActionNames>,
@@ -67,7 +68,8 @@ impl churn_playbook {
 }
 
 impl churn_plan {
-    pub(crate) fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: impl Into<Held<Plan>>) -> Self {
+        let plan = plan.into();
         let actions = plan.playbook().actions.iter();
         churn_plan {
             customers: churn_customers::new(plan.customers()),

@@ -2,6 +2,7 @@
 
 use std::ffi::c_char;
 use std::ptr;
+use std::sync::Arc;
 
 use churn_core::AsOf;
 use churn_core::winback::{WinBack, WinBackSettings};
@@ -9,15 +10,18 @@ use churn_core::winback::{WinBack, WinBackSettings};
 use crate::error::{churn_error, churn_status};
 use crate::events::churn_event_log;
 use crate::features::{churn_feature_table, churn_population};
-use crate::guard::{self, Out, guard};
+use crate::guard::{self, Out, guard, in_range};
+use crate::held::Held;
 use crate::progress::{churn_progress, observe};
-use crate::scoring::churn_scores;
+use crate::scoring::{churn_scores, language};
 use crate::segments::churn_segments;
 use crate::strategy::churn_plan;
+use crate::texts::churn_texts;
 
 /// Everything the flow found out, table by table; all rows are the same customers. The tables belong
 /// to it: they are valid until it is freed, and must not be freed themselves.
 pub struct churn_win_back {
+    whole: Arc<WinBack>,
     features: churn_feature_table,
     population: churn_population,
     scores: churn_scores,
@@ -29,14 +33,17 @@ pub struct churn_win_back {
 
 impl churn_win_back {
     fn new(result: WinBack) -> Self {
+        let whole = Arc::new(result);
+        let part = || Arc::clone(&whole);
         churn_win_back {
-            features: churn_feature_table::new(result.features),
-            population: churn_population::new(result.population),
-            scores: churn_scores::new(result.scores),
-            risk_tier: churn_segments::new(result.risk_tier),
-            rfm_segment: churn_segments::new(result.rfm_segment),
-            lifecycle: churn_segments::new(result.lifecycle),
-            plan: churn_plan::new(result.plan),
+            features: churn_feature_table::new(Held::Part(part(), |all| &all.features)),
+            population: churn_population::new(Held::Part(part(), |all| &all.population)),
+            scores: churn_scores::new(Held::Part(part(), |all| &all.scores)),
+            risk_tier: churn_segments::new(Held::Part(part(), |all| &all.risk_tier)),
+            rfm_segment: churn_segments::new(Held::Part(part(), |all| &all.rfm_segment)),
+            lifecycle: churn_segments::new(Held::Part(part(), |all| &all.lifecycle)),
+            plan: churn_plan::new(Held::Part(part(), |all| &all.plan)),
+            whole,
         }
     }
 }
@@ -135,6 +142,65 @@ pub unsafe extern "C" fn churn_win_back_lifecycle(
 pub unsafe extern "C" fn churn_win_back_plan(result: *const churn_win_back) -> *const churn_plan {
     // SAFETY: the caller hands over NULL or a live handle.
     unsafe { result.as_ref() }.map_or(ptr::null(), |result| &result.plan)
+}
+
+/// The rows of the customers worth telling about, one per risk tier from high to low: the one with
+/// an action who spent most. `rows` has room for `room` of them (three are enough); `count` receives
+/// how many were written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_examples(
+    result: *const churn_win_back,
+    rows: *mut usize,
+    room: usize,
+    count: *mut usize,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or a live handle, NULL or room for `room` values, and
+        // NULL or a place for the count.
+        let (result, rows, count) = unsafe {
+            (
+                guard::handle(result, "result")?,
+                Out::array(rows, room, "rows")?,
+                Out::new(count, "count")?,
+            )
+        };
+        let mut examples = result.whole.examples()?;
+        examples.truncate(room);
+        count.write(examples.len());
+        rows.write_all(&examples);
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// One customer told as a story, the numbers, the reasons and the offer: a list of one text of
+/// several lines in `language` ("en" or "zh", NULL = "en").
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_story(
+    result: *const churn_win_back,
+    row: usize,
+    language: *const c_char,
+    story: *mut *mut churn_texts,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or a live handle, NULL or a text ending in NUL, and
+        // NULL or a place for one pointer.
+        let (result, language, out) = unsafe {
+            (
+                guard::handle(result, "result")?,
+                self::language(language)?,
+                Out::new(story, "story")?,
+            )
+        };
+        let row = in_range(row, result.whole.features.len(), "row")?;
+        out.write_handle(churn_texts::new([result.whole.story(row, language)?]));
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
 }
 
 /// Frees the result with all its tables; NULL is fine.

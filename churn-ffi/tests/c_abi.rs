@@ -195,8 +195,11 @@ fn example() {
         printed.contains("rows kept                      6"),
         "{printed}"
     );
-    assert!(printed.contains("bea: churn probability"), "{printed}");
-    assert!(printed.contains("2 customers"), "{printed}");
+    assert!(
+        printed.contains("Customer bea: 3 orders, 200.00 spent"),
+        "{printed}"
+    );
+    assert!(printed.contains("2020-04-01: 2 customers"), "{printed}");
 
     // Mistakes are named on stderr, with a status of their own and without a leak.
     let failed = Command::new(&program)
@@ -206,6 +209,21 @@ fn example() {
     let words = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert_eq!(failed.status.code(), Some(1), "{words}");
     assert!(words.starts_with("UnknownName: "), "{words}");
+}
+
+/// The C example of the README, as it stands there.
+#[test]
+fn readme() {
+    let readme = fs::read_to_string(root().join("../README.md")).unwrap();
+    let (_, rest) = readme.split_once("```c\n").expect("a C example");
+    let (code, _) = rest.split_once("```").unwrap();
+    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme.c");
+    fs::write(&source, code).unwrap();
+    let printed = run(&compile(&source, Link::Shared), &[]);
+    let numbers = printed.strip_prefix("ann ").unwrap().trim();
+    let (ann, bea) = numbers.split_once(", bea ").unwrap();
+    let (ann, bea): (f64, f64) = (ann.parse().unwrap(), bea.parse().unwrap());
+    assert!(0.0 < bea && bea < ann && ann < 1.0, "{printed}");
 }
 
 /// Installs into an empty folder and builds the example with nothing but what pkg-config says,

@@ -91,6 +91,11 @@ fn rust(run: &mut Run) -> Outcome {
     )?;
     run.cargo("tests", &["test", "--workspace", "--all-features"], &[])?;
     run.cargo(
+        "benches, once each",
+        &["test", "--package", "churn-benches", "--benches"],
+        &[],
+    )?;
+    run.cargo(
         "docs",
         &[
             "doc",

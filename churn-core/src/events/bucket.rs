@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::clean::{CleanRow, Count};
 use super::group::RowCodes;
-use super::{EventKind, FIRST_LINE, NO_ORDER};
+use super::{EventKind, FIRST_LINE, KIND_BITS, NO_ORDER};
 use crate::math::sum::ExactSum;
 
 /// A checked row on its way: time, bits of the value, row | kind << 32 | channel << 40, and the
@@ -175,7 +175,13 @@ impl Scratch {
                 }
                 written += 1;
             }
-            self.mark_first_lines(&mut out, first, written);
+            let orders = out.orders.get(first..written).unwrap_or_default();
+            mark_first_lines(
+                &mut out.kinds[first..written],
+                &out.times[first..written],
+                orders,
+                &mut self.lines,
+            );
             grouped.counts.push((written - first) as u32);
         }
         self.order = order;
@@ -246,33 +252,41 @@ impl Scratch {
             *place += 1;
         }
     }
+}
 
-    /// Sets [`FIRST_LINE`] on the purchase that opens each order of one customer, so that counting
-    /// orders needs no order ids. Whether a line is the first depends on earlier lines only, so
-    /// the mark is safe to read at any `as_of`.
-    fn mark_first_lines(&mut self, out: &mut Out<'_>, first: usize, end: usize) {
-        self.lines.clear();
-        let mut last_loose = None;
-        for i in first..end {
-            if out.kinds[i] != EventKind::Purchase.code() {
-                continue;
-            }
-            match out.orders.get(i).copied().unwrap_or(NO_ORDER) {
-                // Lines without order id at one instant are one order.
-                NO_ORDER => {
-                    if last_loose != Some(out.times[i]) {
-                        out.kinds[i] |= FIRST_LINE;
-                    }
-                    last_loose = Some(out.times[i]);
-                }
-                order => self.lines.push((order, i as u32)),
-            }
+/// Sets [`FIRST_LINE`] on the purchase that opens each order of one customer, so that counting
+/// orders needs no order ids. Whether a line is the first depends on earlier lines only, so the
+/// mark is safe to read at any `as_of`.
+///
+/// `orders` is empty where the log has no order ids; `lines` is working memory.
+pub(super) fn mark_first_lines(
+    kinds: &mut [u8],
+    times: &[i64],
+    orders: &[u64],
+    lines: &mut Vec<(u64, u32)>,
+) {
+    lines.clear();
+    let mut last_loose = None;
+    for i in 0..kinds.len() {
+        kinds[i] &= KIND_BITS;
+        if kinds[i] != EventKind::Purchase.code() {
+            continue;
         }
-        self.lines.sort_unstable();
-        for j in 0..self.lines.len() {
-            if j == 0 || self.lines[j - 1].0 != self.lines[j].0 {
-                out.kinds[self.lines[j].1 as usize] |= FIRST_LINE;
+        match orders.get(i).copied().unwrap_or(NO_ORDER) {
+            // Lines without order id at one instant are one order.
+            NO_ORDER => {
+                if last_loose != Some(times[i]) {
+                    kinds[i] |= FIRST_LINE;
+                }
+                last_loose = Some(times[i]);
             }
+            order => lines.push((order, i as u32)),
+        }
+    }
+    lines.sort_unstable();
+    for j in 0..lines.len() {
+        if j == 0 || lines[j - 1].0 != lines[j].0 {
+            kinds[lines[j].1 as usize] |= FIRST_LINE;
         }
     }
 }

@@ -229,7 +229,7 @@ pub struct CleaningReport {
     pub read_as_refund: Tally,
     /// Copies of other rows that were kept because the policy says so.
     pub duplicates_kept: Tally,
-    pub(super) dropped: [Tally; 8],
+    dropped: [Tally; 8],
 }
 
 impl CleaningReport {
@@ -241,10 +241,6 @@ impl CleaningReport {
     /// Number of rows dropped, over all reasons.
     pub fn rows_dropped(&self) -> u64 {
         self.dropped.iter().map(|tally| tally.rows).sum()
-    }
-
-    pub(super) fn set_dropped(&mut self, reason: DropReason, tally: Tally) {
-        self.dropped[reason as usize] = tally;
     }
 }
 
@@ -281,8 +277,47 @@ impl std::fmt::Display for CleaningReport {
     }
 }
 
+/// The counts behind a report, exact and independent of the order of rows, so that the ledgers of
+/// several batches add up to the ledger of one.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Ledger {
+    pub(super) rows_in: u64,
+    pub(super) rows_kept: u64,
+    pub(super) bought: ExactSum,
+    pub(super) refunded: ExactSum,
+    pub(super) read_as_refund: Count,
+    pub(super) duplicates_kept: Count,
+    pub(super) dropped: [Count; 8],
+}
+
+impl Ledger {
+    pub(super) fn report(&self) -> CleaningReport {
+        CleaningReport {
+            rows_in: self.rows_in,
+            rows_kept: self.rows_kept,
+            purchases_kept: self.bought.value(),
+            refunds_kept: self.refunded.value(),
+            read_as_refund: self.read_as_refund.tally(),
+            duplicates_kept: self.duplicates_kept.tally(),
+            dropped: self.dropped.map(Count::tally),
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Ledger) {
+        self.rows_in += other.rows_in;
+        self.rows_kept += other.rows_kept;
+        self.bought.merge(other.bought);
+        self.refunded.merge(other.refunded);
+        self.read_as_refund.merge(other.read_as_refund);
+        self.duplicates_kept.merge(other.duplicates_kept);
+        for (all, one) in self.dropped.iter_mut().zip(other.dropped) {
+            all.merge(one);
+        }
+    }
+}
+
 /// Row-order-free tally in the making.
-#[derive(Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Count {
     rows: u64,
     money: ExactSum,

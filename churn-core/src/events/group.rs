@@ -9,13 +9,13 @@
 use rayon::prelude::*;
 
 use super::bucket::{Copies, Grouped, Out, Record, Scratch, record};
-use super::clean::{Cleaning, CleaningReport, Count, DropReason, DuplicatePolicy, RowCleaner};
+use super::clean::{Cleaning, Count, DropReason, DuplicatePolicy, Ledger, RowCleaner};
 use super::columns::{EventColumns, IdCells, IdColumn, TextCells};
 use super::ids::{Coded, NONE, Orders, code_few_names, code_ids};
 use super::partition::{
     NO_BUCKET, Ranges, Scattered, bucket_count, chunk_rows, scatter, split_lens,
 };
-use super::{EventLog, NO_CHANNEL};
+use super::{EventLog, NO_CHANNEL, Span};
 use crate::customers::{Customers, IdStore};
 use crate::error::{Error, Result};
 use crate::math::sum::ExactSum;
@@ -152,11 +152,11 @@ pub(super) fn build(
         ));
     }
     let cleaner = RowCleaner::new(columns, cleaning)?;
-    let mut report = CleaningReport {
+    let mut ledger = Ledger {
         rows_in: rows as u64,
-        ..CleaningReport::default()
+        ..Ledger::default()
     };
-    let buckets = check_rows(&cleaner, rows, &mut report, progress)?;
+    let buckets = check_rows(&cleaner, rows, &mut ledger, progress)?;
 
     let step = progress.step("events.ids", rows);
     let keep = |row: usize| buckets[row] != NO_BUCKET;
@@ -191,18 +191,17 @@ pub(super) fn build(
         Keys::Short { .. } => rows.order::<5>(buckets, progress)?,
         _ => rows.order::<4>(buckets, progress)?,
     };
-    report.rows_kept = log.kept.len() as u64;
-    report.purchases_kept = log.bought.value();
-    report.refunds_kept = log.refunded.value();
+    ledger.rows_kept = log.kept.len() as u64;
+    (ledger.bought, ledger.refunded) = (log.bought, log.refunded);
     match cleaning.duplicates {
-        DuplicatePolicy::Keep => report.duplicates_kept = log.copies.tally(),
-        DuplicatePolicy::Drop => report.set_dropped(DropReason::Duplicate, log.copies.tally()),
+        DuplicatePolicy::Keep => ledger.duplicates_kept = log.copies,
+        DuplicatePolicy::Drop => ledger.dropped[DropReason::Duplicate as usize] = log.copies,
         DuplicatePolicy::Reject => {}
     }
     let kept = std::mem::take(&mut log.kept);
     Ok(EventLog {
         customers: Customers::new(keys.into_store(log.keys)),
-        offsets: log.offsets,
+        spans: log.spans,
         times: kept.times,
         kinds: kept.kinds,
         values: kept.values,
@@ -211,7 +210,10 @@ pub(super) fn build(
         items: codes.items.is_some().then_some(kept.items),
         item_ids,
         channel_names: channel_names.into(),
-        report,
+        garbage: 0,
+        cleaning: cleaning.clone(),
+        report: ledger.report(),
+        ledger,
     })
 }
 
@@ -219,7 +221,7 @@ pub(super) fn build(
 fn check_rows(
     cleaner: &RowCleaner<'_, '_>,
     rows: usize,
-    report: &mut CleaningReport,
+    ledger: &mut Ledger,
     progress: &Progress<'_>,
 ) -> Result<Vec<u16>> {
     let chunk = chunk_rows(rows);
@@ -249,20 +251,14 @@ fn check_rows(
             Ok((dropped, as_refund))
         })
         .collect();
-    let mut dropped = [Count::default(); 8];
-    let mut as_refund = Count::default();
     // In row order, so that the error named is the first one whatever the threads did.
     for chunk in chunks {
         let (chunk_dropped, chunk_refund) = chunk?;
-        for (all, one) in dropped.iter_mut().zip(chunk_dropped) {
+        for (all, one) in ledger.dropped.iter_mut().zip(chunk_dropped) {
             all.merge(one);
         }
-        as_refund.merge(chunk_refund);
+        ledger.read_as_refund.merge(chunk_refund);
     }
-    for reason in DropReason::ALL {
-        report.set_dropped(reason, dropped[reason as usize].tally());
-    }
-    report.read_as_refund = as_refund.tally();
     Ok(buckets)
 }
 
@@ -352,7 +348,7 @@ impl Kept {
 struct Assembled {
     kept: Kept,
     keys: Vec<u128>,
-    offsets: Vec<u64>,
+    spans: Vec<Span>,
     copies: Count,
     bought: ExactSum,
     refunded: ExactSum,
@@ -482,7 +478,7 @@ impl Rows<'_, '_, '_> {
         let mut all = Assembled {
             kept,
             keys: Vec::with_capacity(grouped.iter().map(|piece| piece.keys.len()).sum()),
-            offsets: vec![0],
+            spans: Vec::new(),
             copies: Count::default(),
             bought: ExactSum::default(),
             refunded: ExactSum::default(),
@@ -494,8 +490,8 @@ impl Rows<'_, '_, '_> {
             all.refunded.merge(piece.refunded);
             all.keys.extend_from_slice(&piece.keys);
             for count in &piece.counts {
+                all.spans.push(Span::new(end, *count));
                 end += u64::from(*count);
-                all.offsets.push(end);
             }
         }
         all.copies = copies.count;

@@ -32,36 +32,32 @@ pub struct History<'l> {
     log: &'l EventLog,
     as_of: AsOf,
     customers: Customers,
-    /// Position behind each customer's last visible event.
-    ends: Vec<u64>,
+    /// Number of visible events of each customer.
+    lens: Vec<u32>,
 }
 
 impl<'l> History<'l> {
     pub(super) fn new(log: &'l EventLog, as_of: AsOf) -> Self {
-        let cut = as_of.instant().micros();
-        let ends: Vec<u64> = (0..log.customers.len())
+        let lens: Vec<u32> = (0..log.spans.len())
             .into_par_iter()
-            .map(|row| {
-                let (start, end) = (log.offsets[row] as usize, log.offsets[row + 1] as usize);
-                (start + log.times[start..end].partition_point(|t| *t < cut)) as u64
-            })
+            .map(|row| log.visible(row, as_of))
             .collect();
-        let seen: Vec<u32> = (0..ends.len())
-            .filter(|row| ends[*row] > log.offsets[*row])
+        let seen: Vec<u32> = (0..lens.len())
+            .filter(|row| lens[*row] > 0)
             .map(|row| row as u32)
             .collect();
-        if seen.len() == ends.len() {
+        if seen.len() == lens.len() {
             return History {
                 log,
                 as_of,
                 customers: log.customers.clone(),
-                ends,
+                lens,
             };
         }
         History {
             log,
             as_of,
-            ends: seen.iter().map(|row| ends[*row as usize]).collect(),
+            lens: seen.iter().map(|row| lens[*row as usize]).collect(),
             customers: log.customers.subset(seen),
         }
     }
@@ -86,9 +82,7 @@ impl<'l> History<'l> {
 
     /// Number of events before `as_of`.
     pub fn event_count(&self) -> usize {
-        (0..self.ends.len())
-            .map(|row| self.customer(row).len())
-            .sum()
+        self.lens.iter().map(|len| *len as usize).sum()
     }
 
     /// The past of one customer.
@@ -98,12 +92,13 @@ impl<'l> History<'l> {
     #[inline]
     pub fn customer(&self, row: usize) -> CustomerHistory<'l> {
         let log_row = self.customers.store_row(row);
+        let start = self.log.spans[log_row].start as usize;
         CustomerHistory {
             log: self.log,
             as_of: self.as_of,
             row: log_row,
-            start: self.log.offsets[log_row] as usize,
-            end: self.ends[row] as usize,
+            start,
+            end: start + self.lens[row] as usize,
         }
     }
 }
@@ -144,6 +139,44 @@ impl<'l> CustomerHistory<'l> {
 }
 
 impl EventLog {
+    /// The past of one customer without looking at any other; `None` where the customer has no
+    /// event before `as_of` or the log does not know the id.
+    ///
+    /// # Example
+    /// ```
+    /// use churn_core::events::{Cleaning, EventColumns, EventKind};
+    /// use churn_core::{AsOf, EventLog, TimeUnit};
+    /// let columns = EventColumns::new(&["ann", "bea"], &[1, 9], TimeUnit::Day, EventKind::View);
+    /// let log = EventLog::from_columns(&columns, &Cleaning::default())?;
+    /// let as_of = AsOf::parse("1970-01-05")?;
+    /// assert_eq!(log.customer("ann", as_of).map(|past| past.len()), Some(1));
+    /// assert!(log.customer("bea", as_of).is_none());
+    /// # Ok::<(), churn_core::Error>(())
+    /// ```
+    pub fn customer<'a>(
+        &self,
+        id: impl Into<CustomerId<'a>>,
+        as_of: AsOf,
+    ) -> Option<CustomerHistory<'_>> {
+        let row = self.customers.find(id)?;
+        let start = self.spans[row].start as usize;
+        let len = self.visible(row, as_of) as usize;
+        (len > 0).then_some(CustomerHistory {
+            log: self,
+            as_of,
+            row,
+            start,
+            end: start + len,
+        })
+    }
+
+    /// Number of a customer's events before `as_of`.
+    #[inline]
+    fn visible(&self, row: usize, as_of: AsOf) -> u32 {
+        let cut = as_of.instant().micros();
+        self.times[self.spans[row].range()].partition_point(|t| *t < cut) as u32
+    }
+
     #[inline]
     fn event(&self, i: usize) -> Event {
         let coded = self.kinds[i];

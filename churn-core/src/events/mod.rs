@@ -7,6 +7,7 @@
 //!
 //! A line belongs in this room if it names a column of the log or cuts time.
 
+mod append;
 mod bucket;
 mod clean;
 mod columns;
@@ -21,6 +22,8 @@ mod partition;
 #[cfg(any(feature = "arrow", feature = "csv"))]
 mod roles;
 
+pub use append::Appended;
+use clean::Ledger;
 pub use clean::{
     Cleaning, CleaningReport, DropReason, DuplicatePolicy, NegativePolicy, Policy, Tally,
 };
@@ -66,11 +69,11 @@ const NO_ORDER: u64 = u64::MAX;
 /// assert_eq!(history.customers().len(), 1); // ann's first event is on that day
 /// # Ok::<(), churn_core::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct EventLog {
     customers: Customers,
-    /// Events of customer *i* are `offsets[i]..offsets[i + 1]`.
-    offsets: Vec<u64>,
+    /// Where each customer's events are.
+    spans: Vec<Span>,
     times: Vec<i64>,
     kinds: Vec<u8>,
     values: Vec<f64>,
@@ -80,7 +83,58 @@ pub struct EventLog {
     items: Option<Vec<u32>>,
     item_ids: Option<Customers>,
     channel_names: std::sync::Arc<[String]>,
+    /// Places of the columns that no span uses any more.
+    garbage: u64,
+    cleaning: Cleaning,
+    ledger: Ledger,
     report: CleaningReport,
+}
+
+/// The place of one customer's events in the columns.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u64,
+    len: u32,
+    /// Places from `start` on that this customer owns; what is not used yet waits for appends.
+    room: u32,
+}
+
+impl Span {
+    fn new(start: u64, len: u32) -> Self {
+        Span {
+            start,
+            len,
+            room: len,
+        }
+    }
+
+    #[inline]
+    fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.start as usize + self.len as usize
+    }
+}
+
+/// Logs are equal if they hold the same events of the same customers in the same order and count
+/// the same rows, wherever the events lie in memory.
+impl PartialEq for EventLog {
+    fn eq(&self, other: &Self) -> bool {
+        fn column<T>(column: Option<&Vec<T>>, span: Span) -> Option<&[T]> {
+            column.map(|cells| &cells[span.range()])
+        }
+        self.customers == other.customers
+            && self.channel_names == other.channel_names
+            && self.item_ids == other.item_ids
+            && self.cleaning == other.cleaning
+            && self.ledger == other.ledger
+            && self.spans.iter().zip(&other.spans).all(|(a, b)| {
+                self.times[a.range()] == other.times[b.range()]
+                    && self.kinds[a.range()] == other.kinds[b.range()]
+                    && self.values[a.range()] == other.values[b.range()]
+                    && column(self.channels.as_ref(), *a) == column(other.channels.as_ref(), *b)
+                    && column(self.orders.as_ref(), *a) == column(other.orders.as_ref(), *b)
+                    && column(self.items.as_ref(), *a) == column(other.items.as_ref(), *b)
+            })
+    }
 }
 
 impl EventLog {
@@ -116,12 +170,12 @@ impl EventLog {
 
     /// Number of events.
     pub fn len(&self) -> usize {
-        self.times.len()
+        self.ledger.rows_kept as usize
     }
 
     /// Whether the log holds no event.
     pub fn is_empty(&self) -> bool {
-        self.times.is_empty()
+        self.len() == 0
     }
 
     /// Names of the channels, sorted.
@@ -141,19 +195,13 @@ impl EventLog {
 
     /// First and last instant, or `None` for an empty log.
     pub fn time_range(&self) -> Option<(Timestamp, Timestamp)> {
-        let ends = self.offsets.windows(2).map(|pair| {
-            (
-                self.times[pair[0] as usize],
-                self.times[pair[1] as usize - 1],
-            )
+        let ends = self.spans.iter().map(|span| {
+            let times = &self.times[span.range()];
+            (times[0], times[times.len() - 1])
         });
-        ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
-            .map(|(a, b)| {
-                (
-                    Timestamp::from_checked_micros(a),
-                    Timestamp::from_checked_micros(b),
-                )
-            })
+        let (first, last) = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+        let at = Timestamp::from_checked_micros;
+        Some((at(first), at(last)))
     }
 
     /// Midnight behind the last event: the first whole day as of which the log is all past. `None`

@@ -15,6 +15,13 @@ impl ExactSum {
             .saturating_add((term * SCALE).round_ties_even() as i128);
     }
 
+    /// Takes back a term that was added.
+    pub(crate) fn remove(&mut self, term: f64) {
+        self.0 = self
+            .0
+            .saturating_sub((term * SCALE).round_ties_even() as i128);
+    }
+
     pub(crate) fn merge(&mut self, other: ExactSum) {
         self.0 = self.0.saturating_add(other.0);
     }

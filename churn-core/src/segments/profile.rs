@@ -237,14 +237,10 @@ mod tests {
         assert_eq!(
             ProfileTable(&profiles).to_string(),
             "\
-segment  customers   share  money  share of money
-a                2  50.0 %  30.00          30.0 %
-b                2  50.0 %  70.00          70.0 %
-empty            0   0.0 %   0.00           0.0 %
-
-mean             a      b  empty
-total_value  15.00  70.00      -
-rhythm        4.00      -      -
+segment  customers   share  money  share of money  mean total_value  mean rhythm
+a                2  50.0 %  30.00          30.0 %             15.00         4.00
+b                2  50.0 %  70.00          70.0 %             70.00            -
+empty            0   0.0 %   0.00           0.0 %                 -            -
 "
         );
     }

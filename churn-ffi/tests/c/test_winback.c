@@ -82,6 +82,42 @@ static void same_as_the_steps(void) {
     churn_feature_table_free(table);
 }
 
+static void stories(void) {
+    churn_error *error = NULL;
+    churn_event_log *log = shop();
+    churn_win_back *result = NULL;
+    OK(churn_win_back_run(log, AS_OF, NULL, NULL, &result, &error));
+    churn_event_log_free(log);
+    size_t rows[3] = {999, 999, 999}, count = 9;
+    OK(churn_win_back_examples(result, rows, 1, &count, &error));
+    CHECK(count == 1 && rows[0] < 999 && rows[1] == 999);
+    size_t high = rows[0];
+    OK(churn_win_back_examples(result, rows, 3, &count, &error));
+    CHECK(count >= 2 && count <= 3 && rows[0] == high);
+    const uint32_t *tiers = churn_segments_codes(churn_win_back_risk_tier(result));
+    for (size_t i = 0; i < count; i++) {
+        CHECK(churn_plan_action_codes(churn_win_back_plan(result))[rows[i]] != CHURN_NO_ACTION);
+        CHECK(i == 0 || tiers[rows[i]] < tiers[rows[i - 1]]);
+    }
+    FAILS_AT(churn_win_back_examples(result, NULL, 3, &count, &error), CHURN_NULL_POINTER, "rows");
+
+    churn_texts *story = NULL;
+    const char *text = NULL;
+    char id[32];
+    OK(churn_customers_format(churn_plan_customers(churn_win_back_plan(result)), high, id,
+                              sizeof id, NULL, &error));
+    OK(churn_win_back_story(result, high, NULL, &story, &error));
+    CHECK(churn_texts_len(story) == 1);
+    OK(churn_texts_get(story, 0, &text, &error));
+    CHECK(strncmp(text, "Customer ", 9) == 0 && strncmp(text + 9, id, strlen(id)) == 0);
+    churn_texts_free(story);
+    story = NULL;
+    FAILS_AT(churn_win_back_story(result, 300, NULL, &story, &error), CHURN_INVALID_PARAMETER,
+             "row");
+    CHECK(story == NULL);
+    churn_win_back_free(result);
+}
+
 static void bad_settings_are_named(void) {
     churn_error *error = NULL;
     churn_event_log *log = shop();
@@ -149,6 +185,7 @@ static void threads(void) {
 
 int main(void) {
     same_as_the_steps();
+    stories();
     bad_settings_are_named();
     threads();
     churn_win_back_free(NULL);

@@ -1,0 +1,247 @@
+//! Appending: any sequence of batches equals one build, bit for bit.
+
+use churn_core::events::{
+    Cleaning, DropReason, DuplicatePolicy, EventColumns, EventKind, IdColumn, TextCells, TextColumn,
+};
+use churn_core::features::{FeatureSpec, build};
+use churn_core::{AsOf, ErrorKind, EventLog, TimeUnit};
+use proptest::prelude::*;
+
+#[derive(Debug, Clone)]
+struct Row {
+    customer: u16,
+    time: i64,
+    kind: u8,
+    value: u8,
+    channel: u8,
+    order: u8,
+    item: u8,
+}
+
+fn rows(most: usize) -> impl Strategy<Value = Vec<Row>> {
+    let row = (
+        0..12_u16,
+        0..8_i64,
+        1..16_u8,
+        0..3_u8,
+        0..5_u8,
+        0..4_u8,
+        0..6_u8,
+    )
+        .prop_map(|(customer, time, kind, value, channel, order, item)| Row {
+            customer,
+            time,
+            kind,
+            value,
+            channel,
+            order,
+            item,
+        });
+    proptest::collection::vec(row, 0..most)
+}
+
+/// The columns of some rows as owned cells, so that batches can be cut from them.
+struct Cells {
+    texts: Vec<String>,
+    ints: Vec<i64>,
+    times: Vec<i64>,
+    kinds: Vec<u8>,
+    values: Vec<f64>,
+    channels: Vec<u32>,
+    orders: Vec<String>,
+    items: Vec<u64>,
+}
+
+const CHANNELS: [&str; 5] = ["", "email", "sms", "push", "phone"];
+
+impl Cells {
+    fn new(rows: &[Row]) -> Self {
+        Cells {
+            texts: rows.iter().map(|r| format!("c{}", r.customer)).collect(),
+            ints: rows.iter().map(|r| i64::from(r.customer) - 4).collect(),
+            times: rows.iter().map(|r| r.time).collect(),
+            kinds: rows.iter().map(|r| r.kind).collect(),
+            values: rows.iter().map(|r| f64::from(r.value) / 3.0).collect(),
+            channels: rows.iter().map(|r| u32::from(r.channel)).collect(),
+            orders: rows
+                .iter()
+                .map(|r| {
+                    if r.order == 0 {
+                        String::new()
+                    } else {
+                        format!("o{}", r.order)
+                    }
+                })
+                .collect(),
+            items: rows.iter().map(|r| u64::from(r.item)).collect(),
+        }
+    }
+
+    fn with<T>(&self, text: bool, use_columns: impl FnOnce(&EventColumns<'_>) -> T) -> T {
+        let texts: Vec<&str> = self.texts.iter().map(String::as_str).collect();
+        let orders: Vec<&str> = self.orders.iter().map(String::as_str).collect();
+        let ids: IdColumn<'_> = if text {
+            (&texts).into()
+        } else {
+            (&self.ints).into()
+        };
+        let channels = TextColumn::from(TextCells::Coded {
+            codes: self.channels.as_slice().into(),
+            names: CHANNELS.iter().map(|n| (*n).into()).collect(),
+        });
+        let columns = EventColumns::new(ids, &self.times, TimeUnit::Day, &self.kinds)
+            .with_values(&self.values)
+            .with_channels(channels)
+            .with_orders(&orders)
+            .with_items(&self.items);
+        use_columns(&columns)
+    }
+}
+
+fn cleaning(duplicates: DuplicatePolicy) -> Cleaning {
+    Cleaning {
+        duplicates,
+        ..Cleaning::default()
+    }
+}
+
+fn build_log(rows: &[Row], text: bool, duplicates: DuplicatePolicy) -> EventLog {
+    let build = |c: &EventColumns<'_>| EventLog::from_columns(c, &cleaning(duplicates)).unwrap();
+    Cells::new(rows).with(text, build)
+}
+
+proptest! {
+    #[test]
+    fn appends_equal_one_build(
+        rows in rows(120),
+        cuts in proptest::collection::vec(0..120_usize, 0..6),
+        text in any::<bool>(),
+        drop in any::<bool>(),
+    ) {
+        let policy = if drop { DuplicatePolicy::Drop } else { DuplicatePolicy::Keep };
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(rows.len())).collect();
+        cuts.extend([0, rows.len()]);
+        cuts.sort_unstable();
+        let mut log = build_log(&rows[..cuts[0]], text, policy);
+        for pair in cuts.windows(2) {
+            let batch = &rows[pair[0]..pair[1]];
+            let before = log.customers().len();
+            let appended = Cells::new(batch).with(text, |c| log.append(c)).unwrap();
+            prop_assert_eq!(log.customers().len(), before + appended.new_customers);
+            let mut named: Vec<i64> = batch.iter().map(|r| i64::from(r.customer)).collect();
+            named.sort_unstable();
+            named.dedup();
+            prop_assert_eq!(appended.touched.len(), named.len());
+        }
+        let whole = build_log(&rows, text, policy);
+        prop_assert!(log == whole, "{:?}\n{:?}", log.report(), whole.report());
+        prop_assert_eq!(log.report(), whole.report());
+        // Tables too, to the bit.
+        let as_of = AsOf::parse("1970-01-08").unwrap();
+        let spec = FeatureSpec::default();
+        let bits = |log: &EventLog| -> Vec<u64> {
+            let table = build(&log.history(as_of), &spec).unwrap();
+            table.matrix().iter().map(|v| v.to_bits()).collect()
+        };
+        prop_assert_eq!(bits(&log), bits(&whole));
+    }
+}
+
+/// One event at a time, in order and late, until places have moved and been reclaimed many times.
+#[test]
+fn a_long_stream_of_single_events_equals_one_build() {
+    let mut state = 3_u64;
+    let mut next = |bound: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % bound
+    };
+    let rows: Vec<Row> = (0..30_000)
+        .map(|i| Row {
+            customer: next(40) as u16,
+            time: if next(10) == 0 {
+                next(3_000) as i64
+            } else {
+                3_000 + i / 10
+            },
+            kind: 1 + next(15) as u8,
+            value: next(3) as u8,
+            channel: next(5) as u8,
+            order: next(4) as u8,
+            item: next(6) as u8,
+        })
+        .collect();
+    let mut log = build_log(&rows[..10], false, DuplicatePolicy::Drop);
+    let mut at = 10;
+    while at < rows.len() {
+        let size = [1, 1, 1, 7, 300][next(5) as usize].min(rows.len() - at);
+        Cells::new(&rows[at..at + size])
+            .with(false, |c| log.append(c))
+            .unwrap();
+        at += size;
+    }
+    assert!(log == build_log(&rows, false, DuplicatePolicy::Drop));
+}
+
+#[test]
+fn an_error_leaves_the_log_as_it_was() {
+    let rows = [Row {
+        customer: 1,
+        time: 1,
+        kind: 1,
+        value: 2,
+        channel: 1,
+        order: 1,
+        item: 1,
+    }];
+    let mut log = build_log(&rows, true, DuplicatePolicy::Reject);
+    let before = log.clone();
+
+    let error = Cells::new(&rows).with(true, |c| log.append(c)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidValue);
+    assert_eq!(error.got(), "a copy for customer c1 at 1970-01-02");
+    let error = Cells::new(&rows)
+        .with(false, |c| log.append(c))
+        .unwrap_err();
+    assert_eq!(error.what(), "events.customer");
+    assert_eq!(error.got(), "signed integer ids");
+    let bad = EventColumns::new(&["c9"], &[i64::MAX], TimeUnit::Day, EventKind::View);
+    assert_eq!(log.append(&bad).unwrap_err().what(), "events.time");
+    assert!(log == before);
+
+    // A new channel is no copy, although its code in the batch is the same.
+    let other = [Row {
+        channel: 2,
+        ..rows[0].clone()
+    }];
+    Cells::new(&other).with(true, |c| log.append(c)).unwrap();
+    assert_eq!(log.len(), 2);
+}
+
+#[test]
+fn what_a_batch_drops_is_counted_for_it_and_for_the_log() {
+    let mut log = EventLog::from_columns(
+        &EventColumns::new(&["a"], &[1], TimeUnit::Day, EventKind::Purchase).with_values(&[5.0]),
+        &cleaning(DuplicatePolicy::Drop),
+    )
+    .unwrap();
+    let batch = EventColumns::new(
+        &["a", "", "a"],
+        &[1, 2, 3],
+        TimeUnit::Day,
+        EventKind::Purchase,
+    )
+    .with_values(&[5.0, 7.0, f64::NAN]);
+    let appended = log.append(&batch).unwrap();
+    for report in [&appended.report, log.report()] {
+        assert_eq!(report.dropped(DropReason::Duplicate).money, 5.0);
+        assert_eq!(report.dropped(DropReason::MissingCustomer).money, 7.0);
+        assert_eq!(report.dropped(DropReason::NonFiniteValue).rows, 1);
+    }
+    assert_eq!((appended.report.rows_in, appended.report.rows_kept), (3, 0));
+    assert_eq!(
+        (log.report().rows_in, log.report().purchases_kept),
+        (4, 5.0)
+    );
+}
