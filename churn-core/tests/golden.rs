@@ -15,7 +15,7 @@ use churn_core::features::{
 use churn_core::progress::Progress;
 use churn_core::scoring::Scorecard;
 use churn_core::segments::{Grid, RiskTiers, Segments, lifecycle, profile};
-use churn_core::simulate::{Pattern, Shop};
+use churn_core::simulate::Shop;
 use churn_core::strategy::{Facts, Plan, Playbook, match_actions};
 use churn_core::text::Language;
 use churn_core::winback::{WinBack, WinBackSettings};
@@ -188,13 +188,6 @@ fn simulate_shop(inputs: &Inputs) -> Result<Value> {
     let simulated = shop.open()?;
     let log = EventLog::from_columns(&simulated.columns(), &Cleaning::strict())?;
     let (first, last) = log.time_range().unwrap();
-    let count = |pattern| {
-        simulated
-            .truth
-            .iter()
-            .filter(|t| t.pattern == pattern)
-            .count()
-    };
     Ok(json!({
         "events": log.len(),
         "customers": log.customers().len(),
@@ -203,9 +196,6 @@ fn simulate_shop(inputs: &Inputs) -> Result<Value> {
         "refunds": log.report().refunds_kept,
         "first_micros": first.micros(),
         "last_micros": last.micros(),
-        "regular": count(Pattern::Regular),
-        "lapsing": count(Pattern::Lapsing),
-        "one_time": count(Pattern::OneTime),
     }))
 }
 
