@@ -277,7 +277,7 @@ mod tests {
             let log = Log::simulate(20_000, 400, arrival, ids).unwrap();
             assert!((19_000..21_000).contains(&log.len()), "{}", log.len());
             assert_eq!(log.customer_count(), 400);
-            let built = EventLog::from_columns(&log.columns(), &Cleaning::strict()).unwrap();
+            let built = EventLog::from_columns(&log.columns(), &Cleaning::default()).unwrap();
             assert_eq!(built.customers().len(), 400);
             built
         };
