@@ -84,7 +84,7 @@ pub struct Log {
     customer_count: usize,
 }
 
-/// How many customers the length of the simulated log is measured on.
+/// How many customers the number of events per customer is measured on.
 const PROBE: u32 = 2_000;
 
 impl Log {
@@ -94,19 +94,7 @@ impl Log {
     /// `InvalidParameter` where no simulated shop has that many events per customer, or for more
     /// than 2³² rows.
     pub fn simulate(events: usize, customers: u32, arrival: Arrival, ids: Ids) -> Result<Log> {
-        let mut shop = Shop {
-            customers: customers.min(PROBE),
-            ..Shop::default()
-        };
-        // Events per customer grow with the length of the log, a little less than in proportion.
-        let wanted = events as f64 / f64::from(customers);
-        for _ in 0..8 {
-            let rate = shop.open()?.len() as f64 / f64::from(shop.customers);
-            let days = (f64::from(shop.days) * wanted / rate).round();
-            shop.days = days.clamp(30.0, 36_500.0) as u32;
-        }
-        shop.customers = customers;
-        let simulated = shop.open()?;
+        let simulated = fit_shop(events as f64 / f64::from(customers), customers)?.open()?;
         let rows = simulated.len();
         if rows > u32::MAX as usize {
             return Err(Error::invalid_parameter(
@@ -229,6 +217,44 @@ impl Log {
             .map(|(_, value)| value)
             .sum()
     }
+}
+
+/// A shop of so many events per customer: the fewer, the more of its customers order only once;
+/// beyond the default shop's number, the longer its log.
+fn fit_shop(wanted: f64, customers: u32) -> Result<Shop> {
+    let with = |busy: f64| {
+        let default = Shop::default();
+        Shop {
+            customers: customers.min(PROBE),
+            regular_share: default.regular_share * busy.min(1.0),
+            lapsing_share: default.lapsing_share * busy.min(1.0),
+            days: (f64::from(default.days) * busy.max(1.0)).min(36_500.0) as u32,
+            ..default
+        }
+    };
+    let (mut low, mut high) = (0.0, 50.0);
+    for _ in 0..24 {
+        let middle = if high > 1.0 && low < 1.0 {
+            1.0
+        } else {
+            (low + high) / 2.0
+        };
+        let shop = with(middle);
+        let rate = shop.open()?.len() as f64 / f64::from(shop.customers);
+        if (rate / wanted - 1.0).abs() < 0.01 {
+            return Ok(Shop { customers, ..shop });
+        }
+        if rate < wanted {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Err(Error::invalid_parameter(
+        "events",
+        "events per customer that a simulated shop can have, about 10 to 3000",
+        wanted,
+    ))
 }
 
 /// Rows by ascending key, equal keys in the order of rows.
