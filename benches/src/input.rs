@@ -88,7 +88,8 @@ pub struct Log {
 const PROBE: u32 = 2_000;
 
 impl Log {
-    /// A log of about so many events (within a few per cent) of exactly so many customers.
+    /// A log of about so many events (within a few per cent for thousands of customers) of exactly
+    /// so many customers.
     ///
     /// # Errors
     /// `InvalidParameter` where no simulated shop has that many events per customer, or for more
@@ -233,16 +234,22 @@ fn fit_shop(wanted: f64, customers: u32) -> Result<Shop> {
         }
     };
     let (mut low, mut high) = (0.0, 50.0);
+    // The number of events is a stair in the shop's settings: steep steps where it is small.
+    let mut nearest = (f64::INFINITY, Shop::default());
     for _ in 0..24 {
-        let middle = if high > 1.0 && low < 1.0 {
+        let middle = if low < 1.0 && high > 1.0 {
             1.0
         } else {
             (low + high) / 2.0
         };
         let shop = with(middle);
         let rate = shop.open()?.len() as f64 / f64::from(shop.customers);
-        if (rate / wanted - 1.0).abs() < 0.01 {
-            return Ok(Shop { customers, ..shop });
+        let off = (rate / wanted - 1.0).abs();
+        if off < nearest.0 {
+            nearest = (off, shop);
+        }
+        if off < 0.01 {
+            break;
         }
         if rate < wanted {
             low = middle;
@@ -250,11 +257,12 @@ fn fit_shop(wanted: f64, customers: u32) -> Result<Shop> {
             high = middle;
         }
     }
-    Err(Error::invalid_parameter(
-        "events",
-        "events per customer that a simulated shop can have, about 10 to 3000",
-        wanted,
-    ))
+    let (off, shop) = nearest;
+    if off > 0.25 {
+        let expected = "events per customer that a simulated shop can have, about 10 to 3000";
+        return Err(Error::invalid_parameter("events", expected, wanted));
+    }
+    Ok(Shop { customers, ..shop })
 }
 
 /// Rows by ascending key, equal keys in the order of rows.
