@@ -252,12 +252,14 @@ struct Shared<'s> {
 impl<'s> Shared<'s> {
     fn new(channels: &[String], as_of: AsOf, plan: &Plan<'s>, population: &'s Population) -> Self {
         let custom = plan.spec.custom.iter().zip(plan.layout.custom.clone());
+        let start = plan.layout.rhythm.start;
+        let overdue = start + rhythm::OVERDUE.start..start + rhythm::OVERDUE.end;
         Shared {
             population,
             as_of,
             model: population
                 .gap_prior()
-                .map(|prior| RhythmModel::new(prior, &plan.spec.rhythm)),
+                .map(|prior| RhythmModel::new(prior, &plan.spec.rhythm, plan.wants(&overdue))),
             channel_means: channels
                 .iter()
                 .map(|name| population.channel_mean(name).unwrap_or(f64::NAN))
@@ -278,7 +280,6 @@ struct Scratch {
     rfm: bool,
     purchases: Option<Purchases>,
     rhythm: Option<Months>,
-    overdue: bool,
     windows: Option<Windows>,
     activity: Option<Activity>,
     touchpoints: Option<Touchpoints>,
@@ -293,15 +294,12 @@ impl Scratch {
         let as_of = shared.as_of.instant().micros();
         let (rfm, rhythm) = (plan.wants(&layout.rfm), plan.wants(&layout.rhythm));
         let (feedback, lifecycle) = (plan.wants(&layout.feedback), plan.wants(&layout.lifecycle));
-        let start = layout.rhythm.start;
-        let overdue = start + rhythm::OVERDUE.start..start + rhythm::OVERDUE.end;
         Scratch {
             values: vec![0.0; layout.custom.end],
             as_of,
             rfm,
             purchases: (rfm || rhythm || feedback || lifecycle).then(Purchases::default),
             rhythm: rhythm.then(|| Months::new(shared.as_of)),
-            overdue: plan.wants(&overdue),
             windows: plan
                 .wants(&layout.windows)
                 .then(|| Windows::new(&spec.windows_days, as_of)),
@@ -386,7 +384,7 @@ impl Scratch {
             }
             if let Some(months) = &self.rhythm {
                 let out = &mut out[layout.rhythm.clone()];
-                rhythm::finish(purchases, months, model, self.overdue, as_of, out);
+                rhythm::finish(purchases, months, model, as_of, out);
             }
             if let Some(feedback) = &self.feedback {
                 feedback.finish(purchases, &mut out[layout.feedback.clone()]);

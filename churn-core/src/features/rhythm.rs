@@ -25,7 +25,8 @@ use super::FeatureInfo;
 use super::purchases::{Gaps, Purchases};
 use crate::error::{Error, Result};
 use crate::events::{Event, EventKind};
-use crate::math::special::{gamma_q, gamma_quantile};
+use crate::math::gamma_table::GammaQuantiles;
+use crate::math::special::gamma_q;
 use crate::math::stats::squared_deviations;
 use crate::time::AsOf;
 
@@ -167,8 +168,8 @@ pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
 pub(super) struct RhythmModel {
     prior: GapPrior,
     spread_weight: f64,
-    /// Quantiles over mean at the population's shape, which most customers share.
-    prior_quantiles: [f64; 2],
+    /// Quantiles over mean by shape, at each of [`LEVELS`]; `None` where nobody asked.
+    quantiles: Option<[GammaQuantiles; 2]>,
 }
 
 /// Gap distribution of one customer.
@@ -180,11 +181,12 @@ pub(super) struct Personal {
 }
 
 impl RhythmModel {
-    pub(super) fn new(prior: &GapPrior, settings: &RhythmSettings) -> Self {
+    pub(super) fn new(prior: &GapPrior, settings: &RhythmSettings, with_quantiles: bool) -> Self {
         RhythmModel {
             prior: *prior,
             spread_weight: settings.spread_prior_gaps,
-            prior_quantiles: relative_quantiles(shape(prior.relative_variance)),
+            quantiles: with_quantiles
+                .then(|| LEVELS.map(|level| GammaQuantiles::new(level, SHAPES.0, SHAPES.1))),
         }
     }
 
@@ -204,15 +206,6 @@ impl RhythmModel {
             shape: shape(relative),
         }
     }
-
-    fn quantiles(&self, gaps: &Gaps, personal: &Personal) -> [f64; 2] {
-        let relative = if gaps.count < 2 {
-            self.prior_quantiles
-        } else {
-            relative_quantiles(personal.shape)
-        };
-        relative.map(|q| q * personal.mean)
-    }
 }
 
 impl Personal {
@@ -224,10 +217,6 @@ impl Personal {
 
 fn shape(relative_variance: f64) -> f64 {
     (1.0 / relative_variance).clamp(SHAPES.0, SHAPES.1)
-}
-
-fn relative_quantiles(shape: f64) -> [f64; 2] {
-    LEVELS.map(|level| gamma_quantile(level, shape) / shape)
 }
 
 /// Bought in which of the last four calendar months before `as_of`.
@@ -270,7 +259,6 @@ pub(super) fn finish(
     purchases: &Purchases,
     months: &Months,
     model: Option<&RhythmModel>,
-    with_quantiles: bool,
     as_of: i64,
     out: &mut [f64],
 ) {
@@ -287,12 +275,9 @@ pub(super) fn finish(
     out[1] = personal.spread;
     out[3] = personal.tail(silence);
     out[4] = personal.mean - silence;
-    if with_quantiles {
-        for (out, q) in out[OVERDUE]
-            .iter_mut()
-            .zip(model.quantiles(gaps, &personal))
-        {
-            *out = q - silence;
+    if let Some(quantiles) = &model.quantiles {
+        for (out, quantiles) in out[OVERDUE].iter_mut().zip(quantiles) {
+            *out = quantiles.over_shape(personal.shape) * personal.mean - silence;
         }
     }
 }
@@ -302,6 +287,7 @@ mod tests {
     use super::*;
     use crate::features::testing::{column, log};
     use crate::features::{FeatureSpec, FeatureTable, build};
+    use crate::math::special::gamma_quantile;
     use crate::{EventLog, Timestamp};
 
     fn table(log: &EventLog, as_of: &str, rhythm: RhythmSettings) -> FeatureTable {
