@@ -84,29 +84,18 @@ pub struct Log {
     customer_count: usize,
 }
 
-/// How many customers the length of the simulated log is measured on.
+/// How many customers the number of events per customer is measured on.
 const PROBE: u32 = 2_000;
 
 impl Log {
-    /// A log of about so many events (within a few per cent) of exactly so many customers.
+    /// A log of about so many events (within a few per cent for thousands of customers) of exactly
+    /// so many customers.
     ///
     /// # Errors
     /// `InvalidParameter` where no simulated shop has that many events per customer, or for more
     /// than 2³² rows.
     pub fn simulate(events: usize, customers: u32, arrival: Arrival, ids: Ids) -> Result<Log> {
-        let mut shop = Shop {
-            customers: customers.min(PROBE),
-            ..Shop::default()
-        };
-        // Events per customer grow with the length of the log, a little less than in proportion.
-        let wanted = events as f64 / f64::from(customers);
-        for _ in 0..8 {
-            let rate = shop.open()?.len() as f64 / f64::from(shop.customers);
-            let days = (f64::from(shop.days) * wanted / rate).round();
-            shop.days = days.clamp(30.0, 36_500.0) as u32;
-        }
-        shop.customers = customers;
-        let simulated = shop.open()?;
+        let simulated = fit_shop(events as f64 / f64::from(customers), customers)?.open()?;
         let rows = simulated.len();
         if rows > u32::MAX as usize {
             return Err(Error::invalid_parameter(
@@ -231,6 +220,51 @@ impl Log {
     }
 }
 
+/// A shop of so many events per customer: the fewer, the more of its customers order only once;
+/// beyond the default shop's number, the longer its log.
+fn fit_shop(wanted: f64, customers: u32) -> Result<Shop> {
+    let with = |busy: f64| {
+        let default = Shop::default();
+        Shop {
+            customers: customers.min(PROBE),
+            regular_share: default.regular_share * busy.min(1.0),
+            lapsing_share: default.lapsing_share * busy.min(1.0),
+            days: (f64::from(default.days) * busy.max(1.0)).min(36_500.0) as u32,
+            ..default
+        }
+    };
+    let (mut low, mut high) = (0.0, 50.0);
+    // The number of events is a stair in the shop's settings: steep steps where it is small.
+    let mut nearest = (f64::INFINITY, Shop::default());
+    for _ in 0..24 {
+        let middle = if low < 1.0 && high > 1.0 {
+            1.0
+        } else {
+            (low + high) / 2.0
+        };
+        let shop = with(middle);
+        let rate = shop.open()?.len() as f64 / f64::from(shop.customers);
+        let off = (rate / wanted - 1.0).abs();
+        if off < nearest.0 {
+            nearest = (off, shop);
+        }
+        if off < 0.01 {
+            break;
+        }
+        if rate < wanted {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    let (off, shop) = nearest;
+    if off > 0.25 {
+        let expected = "events per customer that a simulated shop can have, about 10 to 3000";
+        return Err(Error::invalid_parameter("events", expected, wanted));
+    }
+    Ok(Shop { customers, ..shop })
+}
+
 /// Rows by ascending key, equal keys in the order of rows.
 fn order_by(rows: usize, key: impl Fn(usize) -> u64 + Sync) -> Vec<u32> {
     let mut pairs: Vec<(u64, u32)> = (0..rows)
@@ -277,7 +311,7 @@ mod tests {
             let log = Log::simulate(20_000, 400, arrival, ids).unwrap();
             assert!((19_000..21_000).contains(&log.len()), "{}", log.len());
             assert_eq!(log.customer_count(), 400);
-            let built = EventLog::from_columns(&log.columns(), &Cleaning::strict()).unwrap();
+            let built = EventLog::from_columns(&log.columns(), &Cleaning::default()).unwrap();
             assert_eq!(built.customers().len(), 400);
             built
         };

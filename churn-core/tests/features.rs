@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use churn_core::events::{Cleaning, CustomerHistory, EventColumns, EventKind, EventLog};
 use churn_core::features::{
-    CustomFeature, FeatureInfo, FeatureSpec, FeatureTable, Population, SummarySettings, build,
-    build_observed, build_with, summarize,
+    CustomFeature, Describer, FeatureInfo, FeatureSpec, FeatureTable, Population, SummarySettings,
+    build, build_observed, build_with, summarize,
 };
 use churn_core::progress::{Control, Progress};
 use churn_core::{AsOf, ErrorKind, TimeUnit, Timestamp};
@@ -192,6 +192,22 @@ proptest! {
         let again = build_with(&history, &spec(), &stored, &Progress::none()).unwrap();
         assert_same_bits(&table, &again);
         assert_same_bits(&table, &build(&history, &spec()).unwrap());
+    }
+
+    #[test]
+    fn one_customer_alone_has_the_numbers_of_the_table(rows in rows()) {
+        let log = log(&rows);
+        let at = as_of(NOW);
+        let (table, population) =
+            build_observed(&log.history(at), &spec(), &Progress::none()).unwrap();
+        let spec = spec();
+        let mut describer = Describer::new(log.channels(), at, &spec, &population).unwrap();
+        for (row, id) in table.customers().iter().enumerate() {
+            let alone = describer.describe(&log.customer(id, at).unwrap()).unwrap();
+            for (j, value) in alone.iter().enumerate() {
+                prop_assert_eq!(value.to_bits(), table.column_at(j)[row].to_bits());
+            }
+        }
     }
 
     #[test]

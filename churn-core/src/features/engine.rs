@@ -1,6 +1,7 @@
 //! One pass over each customer's events, feeding the accumulators of the wanted families and
 //! writing straight into the columns of the table.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -105,7 +106,7 @@ pub(super) fn fill(
 ) -> Result<FeatureTable> {
     let n = history.customers().len();
     let mut values = vec![0.0; n * plan.slots.len()];
-    let fill = Fill::new(history, plan, population);
+    let shared = Shared::new(history.channels(), history.as_of(), plan, population);
     let step = progress.step("features.build", n);
     let stopped = AtomicBool::new(false);
     // Each chunk of customers owns its rows of every column.
@@ -120,7 +121,7 @@ pub(super) fn fill(
         .par_iter_mut()
         .enumerate()
         .map_init(
-            || Scratch::new(&fill),
+            || Scratch::new(plan, &shared),
             |scratch, (chunk, columns)| {
                 if stopped.load(Ordering::Relaxed) {
                     return Err(Error::cancelled("features.build"));
@@ -128,7 +129,7 @@ pub(super) fn fill(
                 let rows = columns.first().map_or(0, |column| column.len());
                 for i in 0..rows {
                     let row = chunk * CHUNK + i;
-                    scratch.customer(&fill, &history.customer(row), row)?;
+                    scratch.customer(plan, &shared, &history.customer(row), row)?;
                     for (column, slot) in columns.iter_mut().zip(&plan.slots) {
                         column[i] = scratch.values[*slot];
                     }
@@ -156,9 +157,90 @@ pub(super) fn fill(
     )
 }
 
+/// Describes one customer at a time, for a request that cannot wait for a table or for the few
+/// customers that new events touched. Same numbers, to the bit, as the table built with the same
+/// population.
+///
+/// # Example
+/// ```
+/// use churn_core::events::{Cleaning, EventColumns, EventKind};
+/// use churn_core::features::{Describer, FeatureSpec, Population};
+/// use churn_core::{AsOf, EventLog, TimeUnit};
+/// let rows = |ids, days| EventColumns::new(ids, days, TimeUnit::Day, EventKind::Purchase);
+/// let mut log = EventLog::from_columns(&rows(&["ann", "bea"], &[10, 12]), &Cleaning::default())?;
+/// let as_of = AsOf::parse("1970-02-01")?;
+/// let spec = FeatureSpec::default().with_features(["orders", "days_since_last"]);
+/// let population = Population::fit(&log.history(as_of), &spec)?;
+///
+/// log.append(&rows(&["bea"], &[20]))?;
+/// let mut describer = Describer::new(log.channels(), as_of, &spec, &population)?;
+/// let bea = log.customer("bea", as_of).expect("bea has bought before");
+/// assert_eq!(describer.describe(&bea)?, [2.0, 11.0]);
+/// # Ok::<(), churn_core::Error>(())
+/// ```
+pub struct Describer<'s> {
+    plan: Plan<'s>,
+    shared: Shared<'s>,
+    scratch: Scratch,
+    row: Vec<f64>,
+}
+
+impl fmt::Debug for Describer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (features, as_of) = (self.plan.slots.len(), self.shared.as_of);
+        write!(f, "Describer({features} features as of {as_of})")
+    }
+}
+
+impl<'s> Describer<'s> {
+    /// Prepares to describe customers of a log with these channels as of an instant.
+    ///
+    /// # Errors
+    /// As [`build_with`](super::build_with).
+    pub fn new(
+        channels: &[String],
+        as_of: AsOf,
+        spec: &'s FeatureSpec,
+        population: &'s Population,
+    ) -> Result<Self> {
+        let plan = Plan::new(spec, channels)?;
+        population.check_for(spec)?;
+        let shared = Shared::new(channels, as_of, &plan, population);
+        let scratch = Scratch::new(&plan, &shared);
+        Ok(Describer {
+            row: vec![0.0; plan.slots.len()],
+            plan,
+            shared,
+            scratch,
+        })
+    }
+
+    /// What the numbers mean, in order.
+    pub fn features(&self) -> &[FeatureInfo] {
+        &self.plan.infos
+    }
+
+    /// The features of one customer, valid until the next call.
+    ///
+    /// # Errors
+    /// `Misaligned` for a past that ends at another instant; `InvalidValue` for a feature of the
+    /// caller's own outside its bounds.
+    pub fn describe(&mut self, customer: &CustomerHistory<'_>) -> Result<&[f64]> {
+        if customer.as_of() != self.shared.as_of {
+            let (expected, got) = (self.shared.as_of, customer.as_of());
+            return Err(Error::misaligned("customer", expected, got));
+        }
+        self.scratch
+            .customer(&self.plan, &self.shared, customer, 0)?;
+        for (value, slot) in self.row.iter_mut().zip(&self.plan.slots) {
+            *value = self.scratch.values[*slot];
+        }
+        Ok(&self.row)
+    }
+}
+
 /// What all threads share.
-struct Fill<'s> {
-    plan: &'s Plan<'s>,
+struct Shared<'s> {
     population: &'s Population,
     as_of: AsOf,
     model: Option<RhythmModel>,
@@ -167,18 +249,17 @@ struct Fill<'s> {
     records_browsing: bool,
 }
 
-impl<'s> Fill<'s> {
-    fn new(history: &History<'_>, plan: &'s Plan<'s>, population: &'s Population) -> Self {
-        let channels = history.channels().iter();
+impl<'s> Shared<'s> {
+    fn new(channels: &[String], as_of: AsOf, plan: &Plan<'s>, population: &'s Population) -> Self {
         let custom = plan.spec.custom.iter().zip(plan.layout.custom.clone());
-        Fill {
-            plan,
+        Shared {
             population,
-            as_of: history.as_of(),
+            as_of,
             model: population
                 .gap_prior()
                 .map(|prior| RhythmModel::new(prior, &plan.spec.rhythm)),
             channel_means: channels
+                .iter()
                 .map(|name| population.channel_mean(name).unwrap_or(f64::NAN))
                 .collect(),
             custom: custom
@@ -206,10 +287,10 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(fill: &Fill<'_>) -> Self {
-        let (plan, spec) = (fill.plan, fill.plan.spec);
+    fn new(plan: &Plan<'_>, shared: &Shared<'_>) -> Self {
+        let spec = plan.spec;
         let layout = &plan.layout;
-        let as_of = fill.as_of.instant().micros();
+        let as_of = shared.as_of.instant().micros();
         let (rfm, rhythm) = (plan.wants(&layout.rfm), plan.wants(&layout.rhythm));
         let (feedback, lifecycle) = (plan.wants(&layout.feedback), plan.wants(&layout.lifecycle));
         let start = layout.rhythm.start;
@@ -219,7 +300,7 @@ impl Scratch {
             as_of,
             rfm,
             purchases: (rfm || rhythm || feedback || lifecycle).then(Purchases::default),
-            rhythm: rhythm.then(|| Months::new(fill.as_of)),
+            rhythm: rhythm.then(|| Months::new(shared.as_of)),
             overdue: plan.wants(&overdue),
             windows: plan
                 .wants(&layout.windows)
@@ -229,7 +310,7 @@ impl Scratch {
                 .then(|| Activity::new(&spec.activity, as_of)),
             touchpoints: plan
                 .wants(&layout.touchpoints)
-                .then(|| Touchpoints::new(fill.channel_means.len())),
+                .then(|| Touchpoints::new(shared.channel_means.len())),
             feedback: feedback.then(|| Feedback::new(&spec.feedback, as_of)),
             lifecycle,
         }
@@ -238,7 +319,8 @@ impl Scratch {
     /// Computes all wanted features of one customer into `values`.
     fn customer(
         &mut self,
-        fill: &Fill<'_>,
+        plan: &Plan<'_>,
+        shared: &Shared<'_>,
         history: &CustomerHistory<'_>,
         row: usize,
     ) -> Result<()> {
@@ -263,8 +345,8 @@ impl Scratch {
                 feedback.push(&event);
             }
         }
-        self.finish(fill);
-        for (slot, feature, info) in &fill.custom {
+        self.finish(plan, shared);
+        for (slot, feature, info) in &shared.custom {
             let value = feature.value(history);
             check_custom(info, value, row)?;
             self.values[*slot] = value;
@@ -293,13 +375,13 @@ impl Scratch {
         }
     }
 
-    fn finish(&mut self, fill: &Fill<'_>) {
-        let (spec, layout) = (fill.plan.spec, &fill.plan.layout);
-        let (as_of, model) = (self.as_of, fill.model.as_ref());
+    fn finish(&mut self, plan: &Plan<'_>, shared: &Shared<'_>) {
+        let (spec, layout) = (plan.spec, &plan.layout);
+        let (as_of, model) = (self.as_of, shared.model.as_ref());
         let out = &mut self.values;
         if let Some(purchases) = &self.purchases {
             if self.rfm {
-                let cuts = fill.population.rfm_cuts();
+                let cuts = shared.population.rfm_cuts();
                 rfm::finish(purchases, as_of, cuts, &mut out[layout.rfm.clone()]);
             }
             if let Some(months) = &self.rhythm {
@@ -318,11 +400,11 @@ impl Scratch {
             windows.finish(&mut out[layout.windows.clone()]);
         }
         if let Some(activity) = &self.activity {
-            activity.finish(fill.records_browsing, &mut out[layout.activity.clone()]);
+            activity.finish(shared.records_browsing, &mut out[layout.activity.clone()]);
         }
         if let Some(touchpoints) = &self.touchpoints {
             let out = &mut out[layout.touchpoints.clone()];
-            touchpoints.finish(&spec.touchpoints, &fill.channel_means, as_of, out);
+            touchpoints.finish(&spec.touchpoints, &shared.channel_means, as_of, out);
         }
     }
 }

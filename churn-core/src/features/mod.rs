@@ -44,6 +44,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use activity::ActivitySettings;
+pub use engine::Describer;
 pub use feedback::FeedbackSettings;
 pub use lifecycle::{LIFECYCLE_STAGES, LifecycleSettings};
 pub use population::Population;
@@ -280,14 +281,7 @@ pub fn build_with(
     progress: &Progress<'_>,
 ) -> Result<FeatureTable> {
     let plan = Plan::new(spec, history.channels())?;
-    population.check()?;
-    if population.rfm_cuts().bins() != spec.rfm.bins {
-        return Err(Error::invalid_parameter(
-            "population.rfm.bins",
-            format_args!("the {} bins of the spec", spec.rfm.bins),
-            population.rfm_cuts().bins(),
-        ));
-    }
+    population.check_for(spec)?;
     fill(history, &plan, population, progress)
 }
 

@@ -150,6 +150,19 @@ impl Population {
         })
     }
 
+    /// Whether a table of this spec can be built with this population.
+    pub(super) fn check_for(&self, spec: &FeatureSpec) -> Result<()> {
+        self.check()?;
+        if self.rfm.bins() != spec.rfm.bins {
+            return Err(Error::invalid_parameter(
+                "population.rfm.bins",
+                format_args!("the {} bins of the spec", spec.rfm.bins),
+                self.rfm.bins(),
+            ));
+        }
+        Ok(())
+    }
+
     /// The population as JSON, with every digit.
     ///
     /// # Panics

@@ -1,11 +1,13 @@
 //! Sums that do not depend on the order of their terms.
 
-/// Sum of finite numbers in fixed point (2⁻³² per term), equal for any order and any split over
-/// threads. Each term is rounded to 2.3e-10; the sum saturates near 4e28.
+/// Sum of finite numbers in fixed point, equal for any order and any split over threads.
+///
+/// Terms are kept to the nano, a decimal step, so that sums of money in cents are exact. The sum
+/// saturates near 1e29.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub(crate) struct ExactSum(i128);
 
-const SCALE: f64 = 4_294_967_296.0;
+const SCALE: f64 = 1e9;
 
 impl ExactSum {
     #[inline]
@@ -46,5 +48,6 @@ mod tests {
         let forward = sum(&mut terms.iter());
         assert_eq!(forward, sum(&mut terms.iter().rev()));
         assert!((forward - 4.0000001).abs() < 1e-9, "{forward}");
+        assert_eq!(sum(&mut [0.1, 0.2, 11.77, 0.03].iter()), 12.1);
     }
 }
