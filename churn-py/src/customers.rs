@@ -4,7 +4,7 @@ use churn_core::{CustomerId, Error, ErrorKind, customers};
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyString};
 
-use crate::convert;
+use crate::convert::{self, Ids};
 use crate::errors::{OrRaise, no_such_row};
 
 /// Sorted unique ids: row i of every table is customer i.
@@ -17,6 +17,39 @@ pub(crate) struct Customers {
 impl Customers {
     pub(crate) fn new(ids: &customers::Customers) -> Self {
         Customers { ids: ids.clone() }
+    }
+}
+
+/// Customers from ids that must ascend: rows stand in the order of the ids everywhere.
+pub(crate) fn read(ids: &Bound<'_, PyAny>) -> PyResult<customers::Customers> {
+    let py = ids.py();
+    if let Ok(customers) = ids.cast::<Customers>() {
+        return Ok(customers.get().ids.clone());
+    }
+    let ids = convert::ids("customers", ids)?;
+    let customers = match &ids {
+        Ids::Ints(ids) => customers::Customers::from_ints(ids.iter().copied()),
+        Ids::Texts(ids) => customers::Customers::from_texts(ids.iter().map(String::as_str)),
+    };
+    let same = |row: usize, id: CustomerId<'_>| match &ids {
+        Ids::Ints(ids) => id == CustomerId::Int(ids[row]),
+        Ids::Texts(ids) => id == CustomerId::Text(&ids[row]),
+    };
+    let wrong = customers
+        .iter()
+        .enumerate()
+        .find(|(row, id)| !same(*row, *id));
+    let wrong = wrong.map(|(row, _)| row);
+    let wrong = wrong.or((customers.len() < ids.len()).then_some(customers.len()));
+    match wrong {
+        None => Ok(customers),
+        Some(row) => Err(Error::invalid_value(
+            "customers",
+            row,
+            "ids that ascend and differ",
+            ids.show(row),
+        ))
+        .or_raise(py),
     }
 }
 

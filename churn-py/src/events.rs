@@ -70,6 +70,25 @@ impl EventLog {
         Ok(EventLog { log: Arc::new(log) })
     }
 
+    /// A new log with a batch of events added; this one stays as it is.
+    #[pyo3(signature = (data, *, names=None, progress=None))]
+    fn appended(
+        &self,
+        data: &Bound<'_, PyAny>,
+        names: Option<&Bound<'_, PyDict>>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let py = data.py();
+        let names: ColumnNames = settings::read(py, "names", names)?;
+        let batches = convert::events(data, &names)?;
+        let log = progress::run(py, progress, |progress| {
+            let mut log = events::EventLog::clone(&self.log);
+            log.append_observed(&batches.columns()?, progress)?;
+            Ok(log)
+        })?;
+        Ok(EventLog { log: Arc::new(log) })
+    }
+
     /// Features of all customers with an event before `as_of`, from those events only.
     #[pyo3(signature = (as_of, *, population=None, progress=None, **spec))]
     fn features(

@@ -1,15 +1,15 @@
 //! Features of customers as of an instant, from the past only.
 
-use std::sync::Arc;
-
+use churn_core::Error;
 use churn_core::arrow::{BatchBuilder, feature_batch};
-use churn_core::features::{self, FeatureSpec, SummarySettings};
+use churn_core::features::{self, FeatureInfo, FeatureSpec, SummarySettings};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::customers::Customers;
+use crate::customers::{self, Customers};
 use crate::errors::OrRaise;
 use crate::events::EventLog;
+use crate::shared::Shared;
 use crate::table::Table;
 use crate::{convert, progress, settings};
 
@@ -28,14 +28,14 @@ pub(crate) fn build(
         let history = log.log.history(as_of);
         match population {
             None => features::build_observed(&history, &spec, progress)
-                .map(|(table, learned)| (table, Arc::new(learned))),
+                .map(|(table, learned)| (table, Shared::new(learned))),
             Some(Population { population }) => {
                 features::build_with(&history, &spec, population, progress)
-                    .map(|table| (table, Arc::clone(population)))
+                    .map(|table| (table, population.clone()))
             }
         }
     })?;
-    FeatureTable::wrap(py, Arc::new(table), population)
+    FeatureTable::wrap(py, Shared::new(table), Some(population))
 }
 
 /// Builds the summary of [`EventLog::summarize`].
@@ -51,23 +51,23 @@ pub(crate) fn summarize(
     let summary = progress::run(py, observer, |progress| {
         features::summarize_observed(&log.log.history(as_of), &settings, progress)
     })?;
-    RfmSummary::wrap(py, Arc::new(summary))
+    RfmSummary::wrap(py, Shared::new(summary))
 }
 
 /// Features of all customers as of one instant.
 #[pyclass(frozen, extends = Table, module = "churn")]
 pub(crate) struct FeatureTable {
-    pub(crate) table: Arc<features::FeatureTable>,
-    population: Arc<features::Population>,
+    pub(crate) table: Shared<features::FeatureTable>,
+    population: Option<Shared<features::Population>>,
 }
 
 impl FeatureTable {
     pub(crate) fn wrap(
         py: Python<'_>,
-        table: Arc<features::FeatureTable>,
-        population: Arc<features::Population>,
+        table: Shared<features::FeatureTable>,
+        population: Option<Shared<features::Population>>,
     ) -> PyResult<Py<Self>> {
-        let source = Arc::clone(&table);
+        let source = table.clone();
         let base = Table::new(table.len(), move || feature_batch(&source));
         let this = FeatureTable { table, population };
         Py::new(py, PyClassInitializer::from(base).add_subclass(this))
@@ -76,6 +76,32 @@ impl FeatureTable {
 
 #[pymethods]
 impl FeatureTable {
+    /// A table of the caller's own features.
+    #[staticmethod]
+    fn from_columns(
+        customers: &Bound<'_, PyAny>,
+        as_of: &Bound<'_, PyAny>,
+        columns: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<FeatureTable>> {
+        let py = customers.py();
+        let as_of = convert::as_of(as_of)?;
+        let customers = customers::read(customers)?;
+        let mut infos = Vec::new();
+        let mut values = Vec::new();
+        for (name, cells) in convert::numbers(columns)? {
+            let place = format!("table.{name}");
+            if cells.len() != customers.len() {
+                let error = Error::length_mismatch(place, customers.len(), cells.len());
+                return Err(error).or_raise(py);
+            }
+            infos.push(FeatureInfo::new(name, "", ""));
+            values.extend(cells);
+        }
+        let table =
+            features::FeatureTable::from_columns(customers, as_of, infos, values).or_raise(py)?;
+        FeatureTable::wrap(py, Shared::new(table), None)
+    }
+
     /// The customers, one per row.
     #[getter]
     fn customers(&self) -> Customers {
@@ -88,12 +114,11 @@ impl FeatureTable {
         convert::datetime(py, self.table.as_of().instant())
     }
 
-    /// What all customers together taught.
+    /// What all customers together taught; None for a table of the caller's own.
     #[getter]
-    fn population(&self) -> Population {
-        Population {
-            population: Arc::clone(&self.population),
-        }
+    fn population(&self) -> Option<Population> {
+        let population = self.population.clone()?;
+        Some(Population { population })
     }
 
     /// What every feature means, one dict per column.
@@ -119,14 +144,14 @@ impl FeatureTable {
     }
 
     fn __repr__(&self) -> String {
-        format!("{:?}", self.table)
+        format!("{:?}", *self.table)
     }
 }
 
 /// Cut points and priors that all customers together taught: built once, used again tomorrow.
 #[pyclass(frozen, module = "churn")]
 pub(crate) struct Population {
-    population: Arc<features::Population>,
+    population: Shared<features::Population>,
 }
 
 #[pymethods]
@@ -136,7 +161,7 @@ impl Population {
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
         let population = features::Population::from_json(text).or_raise(py)?;
         Ok(Population {
-            population: Arc::new(population),
+            population: Shared::new(population),
         })
     }
 
@@ -153,12 +178,12 @@ impl Population {
 /// Frequency, recency, age and monetary value of all customers.
 #[pyclass(frozen, extends = Table, module = "churn")]
 pub(crate) struct RfmSummary {
-    summary: Arc<features::RfmSummary>,
+    summary: Shared<features::RfmSummary>,
 }
 
 impl RfmSummary {
-    fn wrap(py: Python<'_>, summary: Arc<features::RfmSummary>) -> PyResult<Py<Self>> {
-        let source = Arc::clone(&summary);
+    fn wrap(py: Python<'_>, summary: Shared<features::RfmSummary>) -> PyResult<Py<Self>> {
+        let source = summary.clone();
         let base = Table::new(summary.len(), move || {
             BatchBuilder::new()
                 .metadata("as_of", source.as_of().to_string())

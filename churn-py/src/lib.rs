@@ -9,6 +9,8 @@ mod progress;
 mod scoring;
 mod segments;
 mod settings;
+mod shared;
+mod simulate;
 mod strategy;
 mod table;
 mod winback;
@@ -30,6 +32,10 @@ mod _churn {
     use crate::scoring::{Reason, Scorecard, Scores};
     #[pymodule_export]
     use crate::segments::{Grid, RiskTiers, Segments, lifecycle};
+    #[pymodule_export]
+    use crate::settings::defaults;
+    #[pymodule_export]
+    use crate::simulate::{Shop, SimulatedShop};
     #[pymodule_export]
     use crate::strategy::{Facts, Plan, Playbook, match_actions};
     #[pymodule_export]

@@ -1,7 +1,5 @@
 //! Churn probabilities with their reasons.
 
-use std::sync::Arc;
-
 use churn_core::arrow::score_batch;
 use churn_core::scoring;
 use churn_core::text::Language;
@@ -10,6 +8,7 @@ use pyo3::prelude::*;
 use crate::customers::{self, Customers};
 use crate::errors::OrRaise;
 use crate::features::FeatureTable;
+use crate::shared::Shared;
 use crate::table::Table;
 use crate::{convert, progress, settings};
 
@@ -81,7 +80,7 @@ impl Scorecard {
         let scores = progress::run(py, progress, |progress| {
             self.card.score_observed(&features.table, progress)
         })?;
-        Scores::wrap(py, Arc::new(scores))
+        Scores::wrap(py, Shared::new(scores))
     }
 
     fn __repr__(&self) -> String {
@@ -96,12 +95,12 @@ impl Scorecard {
 /// Churn probabilities of all customers.
 #[pyclass(frozen, extends = Table, module = "churn")]
 pub(crate) struct Scores {
-    pub(crate) scores: Arc<scoring::Scores>,
+    pub(crate) scores: Shared<scoring::Scores>,
 }
 
 impl Scores {
-    pub(crate) fn wrap(py: Python<'_>, scores: Arc<scoring::Scores>) -> PyResult<Py<Self>> {
-        let source = Arc::clone(&scores);
+    pub(crate) fn wrap(py: Python<'_>, scores: Shared<scoring::Scores>) -> PyResult<Py<Self>> {
+        let source = scores.clone();
         let base = Table::new(scores.customers().len(), move || {
             score_batch(&source, REASONS)
         });

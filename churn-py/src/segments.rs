@@ -1,7 +1,5 @@
 //! Named groups of customers.
 
-use std::sync::Arc;
-
 use churn_core::arrow::{BatchBuilder, segment_batch};
 use churn_core::segments::{self, SegmentProfile};
 use pyo3::prelude::*;
@@ -11,18 +9,19 @@ use crate::customers::{self, Customers};
 use crate::errors::OrRaise;
 use crate::features::FeatureTable;
 use crate::scoring::Scores;
+use crate::shared::Shared;
 use crate::table::Table;
 use crate::{convert, settings};
 
 /// Every customer in exactly one named group.
 #[pyclass(frozen, extends = Table, module = "churn")]
 pub(crate) struct Segments {
-    pub(crate) segments: Arc<segments::Segments>,
+    pub(crate) segments: Shared<segments::Segments>,
 }
 
 impl Segments {
-    pub(crate) fn wrap(py: Python<'_>, segments: Arc<segments::Segments>) -> PyResult<Py<Self>> {
-        let source = Arc::clone(&segments);
+    pub(crate) fn wrap(py: Python<'_>, segments: Shared<segments::Segments>) -> PyResult<Py<Self>> {
+        let source = segments.clone();
         let base = Table::new(segments.customers().len(), move || {
             segment_batch(&[&source])
         });
@@ -137,7 +136,7 @@ impl RiskTiers {
         let segments = py
             .detach(|| self.tiers.assign(&scores.scores))
             .or_raise(py)?;
-        Segments::wrap(py, Arc::new(segments))
+        Segments::wrap(py, Shared::new(segments))
     }
 
     fn __repr__(&self) -> String {
@@ -208,7 +207,7 @@ impl Grid {
         let segments = py
             .detach(|| self.grid.assign(&features.table))
             .or_raise(py)?;
-        Segments::wrap(py, Arc::new(segments))
+        Segments::wrap(py, Shared::new(segments))
     }
 
     fn __repr__(&self) -> String {
@@ -227,5 +226,5 @@ pub(crate) fn lifecycle(py: Python<'_>, features: &FeatureTable) -> PyResult<Py<
     let segments = py
         .detach(|| segments::lifecycle(&features.table))
         .or_raise(py)?;
-    Segments::wrap(py, Arc::new(segments))
+    Segments::wrap(py, Shared::new(segments))
 }

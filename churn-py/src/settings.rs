@@ -79,3 +79,10 @@ fn plain(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Value> {
         Ok(convert::instant(what, value)?.to_string().into())
     }
 }
+
+/// The default settings of one name as a dict: what is left out anywhere has these values.
+#[pyfunction]
+pub(crate) fn defaults<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let text = churn_core::defaults::json(name).or_raise(py)?;
+    py.import("json")?.call_method1("loads", (text,))
+}

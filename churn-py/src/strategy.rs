@@ -1,7 +1,5 @@
 //! What to do for whom: a playbook of actions matched with customers.
 
-use std::sync::Arc;
-
 use churn_core::arrow::{BatchBuilder, plan_batch};
 use churn_core::{features, scoring, segments, strategy};
 use pyo3::prelude::*;
@@ -12,14 +10,15 @@ use crate::errors::OrRaise;
 use crate::features::FeatureTable;
 use crate::scoring::{Scores, read_language};
 use crate::segments::Segments;
+use crate::shared::Shared;
 use crate::table::Table;
 
 /// Features, scores and segments of the same customers, side by side: what conditions speak of.
 #[pyclass(frozen, module = "churn")]
 pub(crate) struct Facts {
-    features: Arc<features::FeatureTable>,
-    scores: Arc<scoring::Scores>,
-    segments: Vec<Arc<segments::Segments>>,
+    features: Shared<features::FeatureTable>,
+    scores: Shared<scoring::Scores>,
+    segments: Vec<Shared<segments::Segments>>,
 }
 
 impl Facts {
@@ -27,7 +26,7 @@ impl Facts {
         &self,
         call: impl FnOnce(&strategy::Facts<'_>) -> churn_core::Result<T>,
     ) -> churn_core::Result<T> {
-        let segments: Vec<&segments::Segments> = self.segments.iter().map(Arc::as_ref).collect();
+        let segments: Vec<&segments::Segments> = self.segments.iter().map(|s| &**s).collect();
         call(&strategy::Facts::new(
             &self.features,
             &self.scores,
@@ -46,9 +45,9 @@ impl Facts {
         segments: Vec<PyRef<'_, Segments>>,
     ) -> PyResult<Self> {
         let facts = Facts {
-            features: Arc::clone(&features.table),
-            scores: Arc::clone(&scores.scores),
-            segments: segments.iter().map(|s| Arc::clone(&s.segments)).collect(),
+            features: features.table.clone(),
+            scores: scores.scores.clone(),
+            segments: segments.iter().map(|s| s.segments.clone()).collect(),
         };
         facts.with(|_| Ok(())).or_raise(py)?;
         Ok(facts)
@@ -178,18 +177,18 @@ pub(crate) fn match_actions(
     let plan = py
         .detach(|| facts.with(|facts| strategy::match_actions(&playbook.playbook, facts)))
         .or_raise(py)?;
-    Plan::wrap(py, Arc::new(plan))
+    Plan::wrap(py, Shared::new(plan))
 }
 
 /// What is done for each customer.
 #[pyclass(frozen, extends = Table, module = "churn")]
 pub(crate) struct Plan {
-    pub(crate) plan: Arc<strategy::Plan>,
+    plan: Shared<strategy::Plan>,
 }
 
 impl Plan {
-    pub(crate) fn wrap(py: Python<'_>, plan: Arc<strategy::Plan>) -> PyResult<Py<Self>> {
-        let source = Arc::clone(&plan);
+    pub(crate) fn wrap(py: Python<'_>, plan: Shared<strategy::Plan>) -> PyResult<Py<Self>> {
+        let source = plan.clone();
         let base = Table::new(plan.customers().len(), move || plan_batch(&source));
         let this = Plan { plan };
         Py::new(py, PyClassInitializer::from(base).add_subclass(this))
@@ -275,7 +274,7 @@ impl Plan {
     }
 
     fn __repr__(&self) -> String {
-        format!("{:?}", self.plan)
+        format!("{:?}", *self.plan)
     }
 
     /// The summary as a table for reading.

@@ -2,47 +2,96 @@
 
 use std::sync::Arc;
 
-use churn_core::winback::WinBackSettings;
+use churn_core::winback::{WinBack as Flow, WinBackSettings};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::errors::OrRaise;
 use crate::features::FeatureTable;
-use crate::scoring::Scores;
+use crate::scoring::{Scores, read_language};
 use crate::segments::Segments;
+use crate::shared::Shared;
 use crate::strategy::{Plan, Playbook};
-use crate::{convert, events, progress, settings};
+use crate::{convert, customers, events, progress, settings};
 
 /// Everything the flow found out; all rows are the same customers.
-#[pyclass(frozen, get_all, module = "churn")]
+#[pyclass(frozen, module = "churn")]
 pub(crate) struct WinBack {
+    flow: Arc<Flow>,
     /// What describes each customer.
+    #[pyo3(get)]
     features: Py<FeatureTable>,
     /// Churn probabilities with reasons.
+    #[pyo3(get)]
     scores: Py<Scores>,
     /// Risk tiers.
+    #[pyo3(get)]
     risk_tier: Py<Segments>,
     /// Segments of the grid.
+    #[pyo3(get)]
     rfm_segment: Py<Segments>,
     /// Lifecycle stages.
+    #[pyo3(get)]
     lifecycle: Py<Segments>,
     /// Who gets what, through which channels.
+    #[pyo3(get)]
     plan: Py<Plan>,
+}
+
+impl WinBack {
+    fn wrap(py: Python<'_>, flow: Flow) -> PyResult<Self> {
+        let flow = Arc::new(flow);
+        let share = || Arc::clone(&flow);
+        Ok(WinBack {
+            features: FeatureTable::wrap(
+                py,
+                Shared::Part(share(), |flow| &flow.features),
+                Some(Shared::Part(share(), |flow| &flow.population)),
+            )?,
+            scores: Scores::wrap(py, Shared::Part(share(), |flow| &flow.scores))?,
+            risk_tier: Segments::wrap(py, Shared::Part(share(), |flow| &flow.risk_tier))?,
+            rfm_segment: Segments::wrap(py, Shared::Part(share(), |flow| &flow.rfm_segment))?,
+            lifecycle: Segments::wrap(py, Shared::Part(share(), |flow| &flow.lifecycle))?,
+            plan: Plan::wrap(py, Shared::Part(share(), |flow| &flow.plan))?,
+            flow,
+        })
+    }
 }
 
 #[pymethods]
 impl WinBack {
+    /// One customer told as a story: the numbers, the reasons, the offer.
+    #[pyo3(signature = (customer, *, language=None))]
+    fn story(
+        &self,
+        customer: &Bound<'_, PyAny>,
+        language: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<String> {
+        let row = customers::row(self.flow.features.customers(), customer)?;
+        let language = read_language(language)?;
+        self.flow.story(row, language).or_raise(customer.py())
+    }
+
+    /// The customers worth telling about, one per risk tier from high to low.
+    fn examples<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let customers = self.flow.features.customers();
+        let rows = self.flow.examples().or_raise(py)?;
+        rows.into_iter()
+            .map(|row| convert::id(py, customers.get(row)))
+            .collect()
+    }
+
     fn __repr__(&self) -> String {
-        let plan = self.plan.get();
         format!(
             "WinBack({} customers as of {})",
-            plan.plan.customers().len(),
-            plan.plan.as_of()
+            self.flow.features.len(),
+            self.flow.features.as_of()
         )
     }
 
     /// The summary of the plan as a table for reading.
     fn __str__(&self) -> String {
-        self.plan.get().plan.summary().to_string()
+        self.flow.plan.summary().to_string()
     }
 }
 
@@ -58,25 +107,10 @@ pub(crate) fn winback(
     let py = as_of.py();
     let as_of = convert::as_of(as_of)?;
     let settings = read(py, settings)?;
-    let churn_core::winback::WinBack {
-        features,
-        population,
-        scores,
-        risk_tier,
-        rfm_segment,
-        lifecycle,
-        plan,
-    } = progress::run(py, progress, |progress| {
-        churn_core::winback::WinBack::run(&log.log, as_of, &settings, progress)
+    let flow = progress::run(py, progress, |progress| {
+        Flow::run(&log.log, as_of, &settings, progress)
     })?;
-    Ok(WinBack {
-        features: FeatureTable::wrap(py, Arc::new(features), Arc::new(population))?,
-        scores: Scores::wrap(py, Arc::new(scores))?,
-        risk_tier: Segments::wrap(py, Arc::new(risk_tier))?,
-        rfm_segment: Segments::wrap(py, Arc::new(rfm_segment))?,
-        lifecycle: Segments::wrap(py, Arc::new(lifecycle))?,
-        plan: Plan::wrap(py, Arc::new(plan))?,
-    })
+    WinBack::wrap(py, flow)
 }
 
 fn read(py: Python<'_>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<WinBackSettings> {

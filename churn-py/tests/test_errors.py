@@ -57,9 +57,9 @@ def test_bad_cells_name_column_and_row():
 
 def test_bad_python_objects_name_column_and_row():
     error = refused({**GOOD, "customer": ["a", 3, "c"]})
-    assert str(error) == "data.customer[1]: expected a text, got int"
+    assert str(error) == "events.customer[1]: expected a text, got int"
     error = refused({**GOOD, "customer": [1, None, "c"]})
-    assert str(error) == "data.customer[2]: expected a number, got str"
+    assert str(error) == "events.customer[2]: expected a number, got str"
     error = refused({**GOOD, "customer": [None, True, "c"]})
     assert (error.row, error.got) == (1, "bool")
     error = refused({**GOOD, "customer": [1, 2, 2**70]})
@@ -77,7 +77,7 @@ def test_unknown_kinds_are_named():
 def test_lengths_that_differ():
     error = refused({**GOOD, "value": [1.0, 2.0]})
     assert isinstance(error, churn.LengthMismatchError)
-    assert str(error) == "data.value: expected 3 rows, got 2"
+    assert str(error) == "events.value: expected 3 rows, got 2"
 
 
 def test_columns_that_are_not_there():
@@ -110,8 +110,8 @@ def test_bad_settings(settings, part):
         (3, "expected a data frame with Arrow export, or a dict of arrays, got int"),
         ([1, 2], "expected a data frame with Arrow export, or a dict of arrays, got list"),
         ({1: [1, 2]}, "expected column names in text, got int"),
-        ({**GOOD, "customer": "abc"}, "data.customer: expected an array or a list, got str"),
-        ({**GOOD, "customer": 7}, "data.customer: expected an array or a list, got int"),
+        ({**GOOD, "customer": "abc"}, "events.customer: expected an array or a list, got str"),
+        ({**GOOD, "customer": 7}, "events.customer: expected an array or a list, got int"),
     ],
 )
 def test_wrong_types(data, part):
@@ -123,11 +123,11 @@ def test_wrong_types(data, part):
 @pytest.mark.parametrize("dtype", [">f8", "c16", "f2", "?"])
 def test_arrays_that_cannot_be_read(dtype):
     error = refused({**GOOD, "value": np.array([1, 2, 3], dtype=dtype)})
-    assert error.what == "data.value"
+    assert error.what == "events.value"
     error = refused({**GOOD, "value": np.zeros((3, 1))})
-    assert str(error) == "data.value: expected one dimension, got 2 dimensions"
+    assert str(error) == "events.value: expected one dimension, got 2 dimensions"
     error = refused({**GOOD, "time": TIMES.reshape(3, 1)})
-    assert str(error) == "data.time: expected one dimension, got 2 dimensions"
+    assert str(error) == "events.time: expected one dimension, got 2 dimensions"
 
 
 def test_a_stream_can_be_read_once():

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import decimal
+import gzip
 
 import duckdb
 import numpy as np
@@ -116,7 +117,8 @@ def test_names_of_columns_are_the_callers():
 def test_settings_of_cleaning(shop):
     lost = {**shop, "kind": ["bought", *shop["kind"][1:]]}
     log = churn.EventLog(lost, kinds={"bought": "purchase"})
-    assert log == churn.EventLog(shop)
+    assert log.report == churn.EventLog(shop).report
+    assert log != churn.EventLog(shop), "what is appended later is cleaned differently"
     negative = {**shop, "value": [-10.5, *shop["value"][1:]]}
     log = churn.EventLog(negative, negative_value="refund")
     assert log.report["read_as_refund"] == {"rows": 1, "money": 10.5}
@@ -146,6 +148,44 @@ def test_customers_are_a_sequence():
 def test_representation(shop):
     expected = "EventLog(6 events of 3 customers, 2020-01-01T10:00:00 to 2020-03-06)"
     assert repr(churn.EventLog(shop)) == expected
+
+
+def test_appending_equals_building_at_once():
+    events = random_events(6_000, 400, seed=9)
+    parts = [{name: column[i::3] for name, column in events.items()} for i in range(3)]
+    first = churn.EventLog(parts[0])
+    whole = first.appended(parts[1]).appended(pd.DataFrame(parts[2]))
+    assert whole == churn.EventLog(events)
+    assert first == churn.EventLog(parts[0]), "the log itself stays as it is"
+    with pytest.raises(churn.InvalidValueError) as caught:
+        first.appended({"customer": ["ann"], "time": parts[0]["time"][:1], "value": [1.0]})
+    assert caught.value.what == "events.customer"
+
+
+def test_csv_equals_the_data_frame(tmp_path, shop):
+    path = tmp_path / "events.csv.gz"
+    frame = pl.DataFrame(shop)
+    with gzip.open(path, "wb") as file:
+        frame.write_csv(file, separator=";")
+    texts = {**shop, "order": [None if id is None else str(id) for id in shop["order"]]}
+    expected = churn.EventLog(texts)
+    for source in [path, str(path), path.read_bytes(), gzip.decompress(path.read_bytes())]:
+        assert churn.EventLog.from_csv(source, delimiter=";") == expected
+    told = []
+    churn.EventLog.from_csv(path, delimiter=";", progress=lambda *update: told.append(update))
+    assert ("events.csv", path.stat().st_size, path.stat().st_size) in told
+    with pytest.raises(FileNotFoundError) as missing:
+        churn.EventLog.from_csv(tmp_path / "no.csv")
+    assert missing.value.filename == str(tmp_path / "no.csv")
+    with pytest.raises(churn.InvalidValueError) as wrong:
+        churn.EventLog.from_csv(b"customer,time\nann,2020-01-01\nbea,soon\n")
+    assert (wrong.value.what, wrong.value.row, wrong.value.line) == ("events.time", 1, 3)
+    lenient = churn.EventLog.from_csv(
+        b"customer,time\nann,2020-01-01\nbea,soon\n", unreadable="drop"
+    )
+    assert lenient.report["dropped"]["missing_time"]["rows"] == 1
+    with pytest.raises(TypeError, match="source: expected a path or bytes, got int"):
+        churn.EventLog.from_csv(7)
 
 
 def test_progress_tells_every_step_to_its_end():

@@ -1,6 +1,7 @@
 """Scores, segments and plan: step by step, and in one call."""
 
 import json
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -214,6 +215,66 @@ def test_settings_of_the_one_call(log, result):
         churn.winback(log, AS_OF, risk_tier={"high": 0.6})
 
 
+def test_stories(result):
+    told = result.examples()
+    tiers = [result.risk_tier.label(customer) for customer in told]
+    assert tiers == [tier for tier in ["high", "medium", "low"] if tier in tiers]
+    for customer in told:
+        story = result.story(customer)
+        assert f"Customer {customer}: " in story
+        for reason in result.scores.reasons(customer):
+            assert reason.sentence in story
+        assert result.story(customer, language="zh") != story
+
+
+def test_own_features_can_be_scored():
+    card = churn.Scorecard.from_toml(CARD)
+    columns = {"days_since_last": np.array([10, 60, 100], dtype="i2"), "other": [1, None, 2.5]}
+    table = churn.FeatureTable.from_columns(["ann", "bea", "cem"], AS_OF, columns)
+    assert table.population is None
+    np.testing.assert_array_equal(table.column("other"), [1.0, np.nan, 2.5])
+    assert card.score(table).churn_probability.tolist() == [1 / 3, 0.5, 0.8]
+    again = churn.FeatureTable.from_columns(table.customers, AS_OF, columns)
+    assert again.customers == table.customers
+    for customers, row in [(["bea", "ann"], 0), (["ann", "ann"], 1), ([2, 1], 0), ([1, 2, 2], 2)]:
+        with pytest.raises(churn.InvalidValueError, match="ids that ascend and differ") as caught:
+            churn.FeatureTable.from_columns(customers, AS_OF, {})
+        assert caught.value.row == row
+    with pytest.raises(churn.LengthMismatchError, match="table.x: expected 2 rows, got 1"):
+        churn.FeatureTable.from_columns([1, 2], AS_OF, {"x": [1.0]})
+    with pytest.raises(churn.InvalidParameterError, match="table.x: expected numbers"):
+        churn.FeatureTable.from_columns([1, 2], AS_OF, {"x": ["a", "b"]})
+
+
+def test_simulated_shops_know_their_truth():
+    shop = churn.Shop(customers=300, seed=5)
+    assert shop == churn.Shop(seed=5, customers=300) != churn.Shop(seed=6, customers=300)
+    simulated = shop.open()
+    log = simulated.log()
+    assert (len(log), log) == (len(simulated), shop.open().log())
+    truth = pl.DataFrame(simulated.truth)
+    assert truth["customer"].to_list() == log.customers.to_list()
+    assert set(truth["pattern"]) == {"regular", "lapsing", "one_time"}
+    regular = truth["pattern"] == "regular"
+    assert (truth["left"].is_null() == regular).all()
+    # Who left long ago scores higher than who buys to the end.
+    _, end = log.time_range
+    scores = pl.DataFrame(churn.winback(log, end).scores).join(truth, on="customer")
+    gone = scores.filter(pl.col("left") < end.replace(tzinfo=None) - timedelta(days=120))
+    there = scores.filter(pl.col("pattern") == "regular")
+    assert gone["churn_probability"].mean() > there["churn_probability"].mean() + 0.2
+
+
+def test_defaults_are_what_is_left_out(log, result):
+    assert churn.defaults("risk_tiers") == {"medium": 0.33, "high": 0.66}
+    assert churn.RiskTiers(**churn.defaults("risk_tiers")) == churn.RiskTiers()
+    assert churn.Scorecard.from_json(json.dumps(churn.defaults("scorecard"))) == churn.Scorecard()
+    stated = churn.winback(log, AS_OF, **churn.defaults("winback"))
+    assert pl.DataFrame(stated.plan).equals(pl.DataFrame(result.plan))
+    with pytest.raises(churn.UnknownNameError, match="defaults"):
+        churn.defaults("card")
+
+
 def facts_of(result: churn.WinBack) -> churn.Facts:
     segments = [result.risk_tier, result.rfm_segment, result.lifecycle]
     return churn.Facts(result.features, result.scores, segments)
@@ -246,6 +307,8 @@ def test_everything_says_what_it_is(log, result):
         churn.Scorecard(),
         churn.Grid.rf25(),
         churn.RiskTiers(),
+        churn.Shop(customers=5),
+        churn.Shop(customers=5).open(),
     ]
     for thing in things:
         assert repr(thing).startswith(f"{type(thing).__name__}("), repr(thing)

@@ -21,6 +21,7 @@ from .types import (
     Language,
     Progress,
     RiskCuts,
+    ShopSettings,
     SummarySettings,
     WinBackSettings,
 )
@@ -40,9 +41,12 @@ __all__ = [
     "Scorecard",
     "Scores",
     "Segments",
+    "Shop",
+    "SimulatedShop",
     "Table",
     "WinBack",
     "__version__",
+    "defaults",
     "lifecycle",
     "match_actions",
     "winback",
@@ -95,6 +99,18 @@ class EventLog:
 
         Ids are read as text. A cell that cannot be read refuses the file with row and line, or
         counts as missing with ``unreadable="drop"``.
+        """
+    def appended(
+        self,
+        data: ArrowStream | Mapping[str, Sequence[Any] | npt.NDArray[Any]],
+        *,
+        names: ColumnNames | None = None,
+        progress: Progress | None = None,
+    ) -> EventLog:
+        """A new log with a batch of events added; this one stays as it is.
+
+        Late events are fine: the new log equals one built from all rows, and is cleaned as this
+        one was. Only the customers of the batch are ordered again.
         """
     def features(
         self,
@@ -159,6 +175,13 @@ class FeatureTable(Table):
     NaN stands only where the feature's ``undefined`` says so.
     """
 
+    @staticmethod
+    def from_columns(
+        customers: Customers | Sequence[CustomerId] | npt.NDArray[Any],
+        as_of: Instant,
+        columns: Mapping[str, Sequence[float | None] | npt.NDArray[Any]],
+    ) -> FeatureTable:
+        """A table of the caller's own features; customers must ascend and differ."""
     @property
     def customers(self) -> Customers:
         """The customers, one per row."""
@@ -166,8 +189,8 @@ class FeatureTable(Table):
     def as_of(self) -> datetime:
         """The instant that the table describes."""
     @property
-    def population(self) -> Population:
-        """What all customers together taught."""
+    def population(self) -> Population | None:
+        """What all customers together taught; None for a table of the caller's own."""
     @property
     def features(self) -> list[FeatureInfo]:
         """What every feature means."""
@@ -440,6 +463,10 @@ class WinBack:
     @property
     def plan(self) -> Plan:
         """Who gets what, through which channels."""
+    def story(self, customer: CustomerId, *, language: Language | None = None) -> str:
+        """One customer told as a story: the numbers, the reasons, the offer."""
+    def examples(self) -> list[CustomerId]:
+        """The customers worth telling about, one per risk tier from high to low."""
 
 def winback(
     log: EventLog,
@@ -449,3 +476,33 @@ def winback(
     **settings: Unpack[WinBackSettings],
 ) -> WinBack:
     """Features, scores, segments and plan of all customers with an event before ``as_of``."""
+
+@final
+class Shop:
+    """A shop to simulate: its customers, their habits, and the seed that decides all chance."""
+
+    def __new__(cls, **settings: Unpack[ShopSettings]) -> Shop: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def open(self) -> SimulatedShop:
+        """Simulates the log."""
+
+@final
+class SimulatedShop:
+    """A simulated log and the truth behind it."""
+
+    def __len__(self) -> int:
+        """Number of events."""
+    def log(self, *, progress: Progress | None = None, **cleaning: Unpack[Cleaning]) -> EventLog:
+        """The event log."""
+    @property
+    def truth(self) -> Table:
+        """How every customer really behaves: ``customer``, ``pattern`` (regular, lapsing or
+        one_time), ``joined``, ``left`` (None for regular customers), ``gap_days``,
+        ``order_value`` and one ``<channel>_open_probability`` per channel."""
+
+def defaults(name: str) -> dict[str, Any]:
+    """The default settings of one name: what is left out anywhere has these values.
+
+    Names: cleaning, names, csv, features, summary, scorecard, risk_tiers, grid, playbook,
+    winback, shop.
+    """

@@ -191,6 +191,23 @@ class SummarySettings(TypedDict, total=False):
     """Periods per unit of recency and age: 7 turns days into weeks."""
 
 
+class ShopSettings(TypedDict, total=False):
+    """A shop to simulate."""
+
+    customers: int
+    start: Instant
+    days: int
+    seed: int
+    regular_share: float
+    lapsing_share: float
+    gap_days: float
+    gap_shape: float
+    order_value: float
+    season_peak: float
+    campaign_days: int
+    items: int
+
+
 class PlaybookToml(TypedDict):
     """A playbook as TOML text: errors name its lines."""
 

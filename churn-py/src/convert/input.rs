@@ -5,6 +5,7 @@ use std::io::{BufReader, Cursor, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::types::{
     Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
@@ -15,6 +16,7 @@ use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, Float64Array, Int64Array, LargeStringArray, NullArray,
     PrimitiveArray, RecordBatch, UInt64Array,
 };
+use arrow_schema::DataType;
 use churn_core::Error;
 use churn_core::arrow::EventBatches;
 use churn_core::events::ColumnNames;
@@ -51,7 +53,7 @@ pub(crate) fn events(data: &Bound<'_, PyAny>, names: &ColumnNames) -> PyResult<E
         let name: String = name
             .extract()
             .map_err(|_| wrong_type("data", "column names in text", &name))?;
-        let place = format!("data.{name}");
+        let place = format!("events.{name}");
         let array = column(&place, &cells)?;
         if let Some((_, first)) = columns.first()
             && first.len() != array.len()
@@ -70,6 +72,102 @@ pub(crate) fn events(data: &Bound<'_, PyAny>, names: &ColumnNames) -> PyResult<E
         .map_err(|error| Error::invalid_parameter("data", "columns of equal length", error))
         .and_then(|batch| EventBatches::from_batches(vec![batch], names))
         .or_raise(py)
+}
+
+/// Ids in one of two types.
+pub(crate) enum Ids {
+    Ints(Vec<i64>),
+    Texts(Vec<String>),
+}
+
+impl Ids {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Ids::Ints(ids) => ids.len(),
+            Ids::Texts(ids) => ids.len(),
+        }
+    }
+
+    /// An id for a message.
+    pub(crate) fn show(&self, row: usize) -> String {
+        match self {
+            Ids::Ints(ids) => ids[row].to_string(),
+            Ids::Texts(ids) => format!("{:?}", ids[row]),
+        }
+    }
+}
+
+/// Ids from an array or a list, none missing.
+pub(crate) fn ids(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<Ids> {
+    let listed = match cells.hasattr("tolist")? {
+        true => cells.call_method0("tolist")?,
+        false => cells.clone(),
+    };
+    let Ok(listed) = listed.try_iter() else {
+        return Err(wrong_type(what, "an array or a list", cells));
+    };
+    let cells: Vec<Bound<'_, PyAny>> = listed.collect::<PyResult<_>>()?;
+    let texts = cells
+        .first()
+        .is_some_and(|cell| cell.is_instance_of::<PyString>());
+    let (mut ints, mut strings) = (Vec::new(), Vec::new());
+    for (row, cell) in cells.iter().enumerate() {
+        if texts {
+            let text = cell.extract::<String>();
+            strings.push(text.map_err(|_| invalid_cell(what, row, "a text", cell))?);
+        } else {
+            let id = cell.extract::<i64>();
+            ints.push(id.map_err(|_| invalid_cell(what, row, "an integer of 64 bits", cell))?);
+        }
+    }
+    Ok(match texts {
+        true => Ids::Texts(strings),
+        false => Ids::Ints(ints),
+    })
+}
+
+/// Columns of numbers from a mapping of names to arrays or lists; missing cells are NaN.
+pub(crate) fn numbers(columns: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Vec<f64>)>> {
+    if !columns.hasattr("items")? {
+        return Err(wrong_type("columns", "a dict of arrays", columns));
+    }
+    let mut all = Vec::new();
+    for pair in columns.call_method0("items")?.try_iter()? {
+        let (name, cells): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
+        let name: String = name
+            .extract()
+            .map_err(|_| wrong_type("columns", "column names in text", &name))?;
+        let place = format!("table.{name}");
+        let array = column(&place, &cells)?;
+        let Some(numbers) = floats(&array) else {
+            let error = Error::invalid_parameter(place, "numbers", array.data_type());
+            return Err(error).or_raise(columns.py());
+        };
+        all.push((name, numbers));
+    }
+    Ok(all)
+}
+
+/// A column of numbers as floats, `None` for any other.
+fn floats(array: &ArrayRef) -> Option<Vec<f64>> {
+    fn read<T: ArrowPrimitiveType>(array: &ArrayRef, float: fn(T::Native) -> f64) -> Vec<f64> {
+        let cells = array.as_primitive::<T>().iter();
+        cells.map(|cell| cell.map_or(f64::NAN, float)).collect()
+    }
+    Some(match array.data_type() {
+        DataType::Null => vec![f64::NAN; array.len()],
+        DataType::Int8 => read::<Int8Type>(array, f64::from),
+        DataType::Int16 => read::<Int16Type>(array, f64::from),
+        DataType::Int32 => read::<Int32Type>(array, f64::from),
+        DataType::Int64 => read::<Int64Type>(array, |n| n as f64),
+        DataType::UInt8 => read::<UInt8Type>(array, f64::from),
+        DataType::UInt16 => read::<UInt16Type>(array, f64::from),
+        DataType::UInt32 => read::<UInt32Type>(array, f64::from),
+        DataType::UInt64 => read::<UInt64Type>(array, |n| n as f64),
+        DataType::Float32 => read::<Float32Type>(array, f64::from),
+        DataType::Float64 => read::<Float64Type>(array, |x| x),
+        _ => return None,
+    })
 }
 
 /// The bytes of a file, by its path, or bytes as they are; and how many they are, if known.
@@ -124,13 +222,13 @@ fn column(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
         return Err(wrong_type(what, "an array or a list", cells));
     }
     match PyUntypedBuffer::get(cells) {
-        Ok(buffer) => numbers(what, cells, buffer),
+        Ok(buffer) => buffered(what, cells, buffer),
         Err(_) => objects(what, cells),
     }
 }
 
 /// Numbers from a buffer, in the type they have.
-fn numbers(what: &str, cells: &Bound<'_, PyAny>, buffer: PyUntypedBuffer) -> PyResult<ArrayRef> {
+fn buffered(what: &str, cells: &Bound<'_, PyAny>, buffer: PyUntypedBuffer) -> PyResult<ArrayRef> {
     fn copy<P: ArrowPrimitiveType<Native: Element>>(
         py: Python<'_>,
         buffer: PyUntypedBuffer,

@@ -1,0 +1,115 @@
+//! Simulated shops whose truth is known.
+
+use std::sync::Arc;
+
+use churn_core::arrow::BatchBuilder;
+use churn_core::events::{self, Cleaning};
+use churn_core::simulate::{self, Pattern};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::errors::OrRaise;
+use crate::events::EventLog;
+use crate::table::Table;
+use crate::{progress, settings};
+
+/// Channels of the simulated open probabilities, in their order.
+const CHANNELS: [&str; 4] = ["one_to_one", "sms", "email", "push"];
+
+/// A shop to simulate.
+#[pyclass(frozen, module = "churn", eq)]
+#[derive(PartialEq)]
+pub(crate) struct Shop {
+    shop: simulate::Shop,
+}
+
+#[pymethods]
+impl Shop {
+    #[new]
+    #[pyo3(signature = (**settings))]
+    fn new(py: Python<'_>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let shop = settings::read(py, "shop", settings)?;
+        Ok(Shop { shop })
+    }
+
+    /// Simulates the log.
+    fn open(&self, py: Python<'_>) -> PyResult<SimulatedShop> {
+        let shop = py.detach(|| self.shop.open()).or_raise(py)?;
+        Ok(SimulatedShop {
+            shop: Arc::new(shop),
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Shop({} customers, {} days, seed {})",
+            self.shop.customers, self.shop.days, self.shop.seed
+        )
+    }
+}
+
+/// A simulated log and the truth behind it.
+#[pyclass(frozen, module = "churn")]
+pub(crate) struct SimulatedShop {
+    shop: Arc<simulate::SimulatedShop>,
+}
+
+#[pymethods]
+impl SimulatedShop {
+    /// Number of events.
+    fn __len__(&self) -> usize {
+        self.shop.len()
+    }
+
+    /// The event log.
+    #[pyo3(signature = (*, progress=None, **cleaning))]
+    fn log(
+        &self,
+        py: Python<'_>,
+        progress: Option<&Bound<'_, PyAny>>,
+        cleaning: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<EventLog> {
+        let cleaning: Cleaning = settings::read(py, "cleaning", cleaning)?;
+        let log = progress::run(py, progress, |progress| {
+            events::EventLog::from_columns_observed(&self.shop.columns(), &cleaning, progress)
+        })?;
+        Ok(EventLog { log: Arc::new(log) })
+    }
+
+    /// How every customer really behaves.
+    #[getter]
+    fn truth(&self) -> Table {
+        let shop = Arc::clone(&self.shop);
+        Table::new(shop.truth.len(), move || {
+            let truth = || shop.truth.iter();
+            let mut batch = BatchBuilder::new()
+                .counts("customer", truth().map(|t| Some(t.customer)))
+                .texts("pattern", truth().map(|t| Some(pattern(t.pattern))))
+                .times("joined", truth().map(|t| Some(t.joined)))
+                .times("left", truth().map(|t| t.left))
+                .optional_numbers("gap_days", truth().map(|t| Some(t.gap_days)))
+                .optional_numbers("order_value", truth().map(|t| Some(t.order_value)));
+            for (j, channel) in CHANNELS.iter().enumerate() {
+                let open = truth().map(|t| Some(t.open_probability[j]));
+                batch = batch.optional_numbers(&format!("{channel}_open_probability"), open);
+            }
+            batch.finish()
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "SimulatedShop({} events of {} customers)",
+            self.shop.len(),
+            self.shop.truth.len()
+        )
+    }
+}
+
+fn pattern(pattern: Pattern) -> &'static str {
+    match pattern {
+        Pattern::Regular => "regular",
+        Pattern::Lapsing => "lapsing",
+        Pattern::OneTime => "one_time",
+    }
+}
