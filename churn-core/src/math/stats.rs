@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sum::ExactSum;
+use super::sum::FixedSum;
 
 /// The quantiles at 1/bins, 2/bins, …, (bins − 1)/bins: for each, the smallest of `values` such
 /// that at least that share of them is not above it (type 1 of Hyndman & Fan 1996, so always one
@@ -26,6 +26,9 @@ pub(crate) fn quantile_cuts(values: &mut [f64], bins: usize) -> Vec<f64> {
     cuts
 }
 
+/// Relative deviations are small numbers: they need more digits than money.
+type Sum = FixedSum<18>;
+
 /// Sums over groups of positive whole numbers, from which the moments of a population of groups
 /// follow. Equal for any order of the groups.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,11 +36,11 @@ pub(crate) struct GroupMoments {
     /// For each group size n: number of groups, and sum of all their numbers.
     sizes: BTreeMap<u64, (u64, u64)>,
     /// Sum over groups of squared deviations from the group mean.
-    within: ExactSum,
+    within: Sum,
     /// The same with deviations relative to the group mean.
-    relative: ExactSum,
+    relative: Sum,
     /// Sum over groups of n × squared group mean.
-    squared_means: ExactSum,
+    squared_means: Sum,
 }
 
 /// What a population of groups says about a new group.

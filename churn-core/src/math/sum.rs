@@ -1,35 +1,47 @@
 //! Sums that do not depend on the order of their terms.
 
-/// Sum of finite numbers in fixed point, equal for any order and any split over threads.
-///
-/// Terms are kept to the nano, a decimal step, so that sums of money in cents are exact. The sum
-/// saturates near 1e29.
+/// Sum of finite numbers in fixed point with this many decimal digits, equal for any order and any
+/// split over threads. Saturates at about 1.7e38 / 10^digits.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub(crate) struct ExactSum(i128);
+pub(crate) struct FixedSum<const DIGITS: u32>(i128);
 
-const SCALE: f64 = 1e9;
+/// Sums of money, expected responses and the like: the step is decimal, so that cents add up
+/// exactly.
+pub(crate) type ExactSum = FixedSum<9>;
 
-impl ExactSum {
+const fn power_of_10(digits: u32) -> f64 {
+    let (mut power, mut i) = (1.0, 0);
+    while i < digits {
+        power *= 10.0;
+        i += 1;
+    }
+    power
+}
+
+impl<const DIGITS: u32> FixedSum<DIGITS> {
+    const SCALE: f64 = power_of_10(DIGITS);
+
+    #[inline]
+    fn fixed(term: f64) -> i128 {
+        (term * Self::SCALE).round_ties_even() as i128
+    }
+
     #[inline]
     pub(crate) fn add(&mut self, term: f64) {
-        self.0 = self
-            .0
-            .saturating_add((term * SCALE).round_ties_even() as i128);
+        self.0 = self.0.saturating_add(Self::fixed(term));
     }
 
     /// Takes back a term that was added.
     pub(crate) fn remove(&mut self, term: f64) {
-        self.0 = self
-            .0
-            .saturating_sub((term * SCALE).round_ties_even() as i128);
+        self.0 = self.0.saturating_sub(Self::fixed(term));
     }
 
-    pub(crate) fn merge(&mut self, other: ExactSum) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.0 = self.0.saturating_add(other.0);
     }
 
     pub(crate) fn value(self) -> f64 {
-        self.0 as f64 / SCALE
+        self.0 as f64 / Self::SCALE
     }
 }
 
