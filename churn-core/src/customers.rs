@@ -143,6 +143,55 @@ impl Customers {
         Self::new(text_store(&ids))
     }
 
+    /// The spine of a table whose rows stand already: the ids must ascend, so that no row changes
+    /// its place.
+    ///
+    /// # Errors
+    /// `InvalidValue`, naming the row, for an id that is not above the one before it, is of another
+    /// type, or is an empty text.
+    ///
+    /// # Example
+    /// ```
+    /// use churn_core::Customers;
+    /// assert_eq!(Customers::from_rows(["ann", "bea"])?.len(), 2);
+    /// let error = Customers::from_rows([7_u64, 3]).unwrap_err();
+    /// assert_eq!(error.to_string(), "customers[1]: expected ids that ascend and differ, got 3");
+    /// # Ok::<(), churn_core::Error>(())
+    /// ```
+    pub fn from_rows<'a, I: Into<CustomerId<'a>>>(
+        ids: impl IntoIterator<Item = I>,
+    ) -> Result<Self> {
+        let wrong = |row, expected, got: &dyn fmt::Display| {
+            Err(Error::invalid_value("customers", row, expected, got))
+        };
+        let (mut ints, mut uints, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut before: Option<CustomerId<'a>> = None;
+        for (row, id) in ids.into_iter().map(Into::into).enumerate() {
+            if id == CustomerId::Text("") {
+                return wrong(row, "a customer id", &"nothing");
+            }
+            if let Some(before) = before {
+                if std::mem::discriminant(&before) != std::mem::discriminant(&id) {
+                    return wrong(row, "ids of one type", &id);
+                }
+                if before >= id {
+                    return wrong(row, "ids that ascend and differ", &id);
+                }
+            }
+            before = Some(id);
+            match id {
+                CustomerId::Int(id) => ints.push(id),
+                CustomerId::Uint(id) => uints.push(id),
+                CustomerId::Text(id) => texts.push(id),
+            }
+        }
+        Ok(Self::new(match before {
+            None | Some(CustomerId::Int(_)) => IdStore::Int(ints),
+            Some(CustomerId::Uint(_)) => IdStore::Uint(uints),
+            Some(CustomerId::Text(_)) => text_store(&texts),
+        }))
+    }
+
     /// Number of customers.
     pub fn len(&self) -> usize {
         self.rows
@@ -266,6 +315,39 @@ mod tests {
         assert_eq!(some.find(2_i64), None);
         assert_eq!(some.get(1), CustomerId::Int(3));
         assert_eq!(format!("{all:?}"), "Customers(4: 1, 2, 3, …)");
+    }
+
+    #[test]
+    fn rows_that_stand_keep_their_place() {
+        let uints = Customers::from_rows([3_u64, u64::MAX]).unwrap();
+        assert_eq!(uints.get(1), CustomerId::Uint(u64::MAX));
+        assert_eq!(
+            Customers::from_rows([-1_i64, 4]).unwrap(),
+            Customers::from_ints([4, -1])
+        );
+        assert_eq!(
+            Customers::from_rows(["a", "b"]).unwrap(),
+            Customers::from_texts(["b", "a"])
+        );
+        assert!(Customers::from_rows::<i64>([]).unwrap().is_empty());
+        let fails = |ids: &[CustomerId<'_>]| {
+            Customers::from_rows(ids.iter().copied())
+                .unwrap_err()
+                .to_string()
+        };
+        let (int, text) = (CustomerId::Int, CustomerId::Text);
+        assert_eq!(
+            fails(&[int(1), int(1)]),
+            "customers[1]: expected ids that ascend and differ, got 1"
+        );
+        assert_eq!(
+            fails(&[int(1), text("a")]),
+            "customers[1]: expected ids of one type, got a"
+        );
+        assert_eq!(
+            fails(&[text("")]),
+            "customers[0]: expected a customer id, got nothing"
+        );
     }
 
     #[test]

@@ -21,6 +21,8 @@ fn empty_log() {
     let log = build(&purchases(&[], &[]));
     assert!(log.is_empty() && log.customers().is_empty());
     assert_eq!(log.time_range(), None);
+    let error = log.day_after_last().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotEnoughData);
     let history = log.history(AsOf::parse("2020-01-01").unwrap());
     assert_eq!((history.event_count(), history.customers().len()), (0, 0));
 }
@@ -30,6 +32,7 @@ fn one_event_before_1970() {
     let log = build(&purchases(&[-7], &[-1]));
     let at = Timestamp::parse("1969-12-31").unwrap();
     assert_eq!(log.time_range(), Some((at, at)));
+    assert_eq!(log.day_after_last(), AsOf::parse("1970-01-01"));
     assert_eq!(log.customers().get(0), CustomerId::Int(-7));
     // The instant of the event itself is not yet the past.
     assert_eq!(log.history(AsOf::new(at)).event_count(), 0);

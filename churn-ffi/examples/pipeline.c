@@ -85,7 +85,7 @@ static churn_status print_stories(const churn_win_back *result, churn_error **er
 static churn_status run(const churn_event_log *log, const char *as_of, churn_error **error) {
     churn_win_back *result = NULL;
     const char *summary = NULL;
-    printf("Cleaning\n%s\n", churn_event_log_report(log));
+    printf("Cleaning\n%s\n", churn_cleaning_report_text(churn_event_log_report(log)));
     churn_status status = churn_win_back_run(log, as_of, NULL, NULL, &result, error);
     if (status == CHURN_OK) {
         printf("Risk of leaving within %u days of %s\n",

@@ -219,14 +219,30 @@
 #define CHURN_WHY_NONE_NOTHING_OPEN 2
 
 /**
+ * What an append did.
+ */
+typedef struct churn_appended churn_appended;
+
+/**
+ * The content of a file, made by a call and freed by the caller.
+ */
+typedef struct churn_bytes churn_bytes;
+
+/**
+ * What cleaning did to the rows of a log, or of a batch that was appended. Belongs to the handle it
+ * was read from; it has no free of its own.
+ */
+typedef struct churn_cleaning_report churn_cleaning_report;
+
+/**
  * The columns of an event log as pointers into the caller's memory. The arrays (and the texts
  * they point to) must stay valid and unchanged until the log is built; nothing is copied before.
  */
 typedef struct churn_columns churn_columns;
 
 /**
- * The customers of a table in ascending order of id. Belongs to the table it was read from and
- * is valid until that is freed; it has no free of its own.
+ * The customers of a table in ascending order of id. Those read from a table belong to it and must
+ * not be freed; those made with churn_customers_from_… are freed with churn_customers_free.
  */
 typedef struct churn_customers churn_customers;
 
@@ -237,7 +253,7 @@ typedef struct churn_error churn_error;
 
 /**
  * An event log: checked, cleaned, ordered by customer and time. Independent of the arrays that it
- * was built from.
+ * was built from. Only churn_event_log_append changes it.
  */
 typedef struct churn_event_log churn_event_log;
 
@@ -294,6 +310,11 @@ typedef struct churn_scores churn_scores;
  * Every customer in exactly one named segment.
  */
 typedef struct churn_segments churn_segments;
+
+/**
+ * Frequency, recency, age and monetary value of each customer who bought.
+ */
+typedef struct churn_summary churn_summary;
 
 /**
  * A list of texts made by a call and freed by the caller.
@@ -392,6 +413,28 @@ churn_status churn_texts_get(const churn_texts *texts,
 void churn_texts_free(churn_texts *texts);
 
 /**
+ * Number of bytes; 0 for NULL.
+ */
+size_t churn_bytes_len(const churn_bytes *bytes);
+
+/**
+ * The bytes, without a NUL at the end, valid until they are freed; NULL for NULL.
+ */
+const uint8_t *churn_bytes_data(const churn_bytes *bytes);
+
+/**
+ * Frees bytes; NULL is fine.
+ */
+void churn_bytes_free(churn_bytes *bytes);
+
+/**
+ * The default settings of one step as JSON, a list of one text; handed back to that step they
+ * change nothing. `name` is "cleaning", "names", "csv", "features", "summary", "scorecard",
+ * "risk_tiers", "grid", "playbook", "winback" or "shop"; errors about these settings begin with it.
+ */
+churn_status churn_defaults_json(const char *name, churn_texts **json, churn_error **error);
+
+/**
  * Makes a progress handle.
  */
 churn_status churn_progress_new(churn_progress **progress, churn_error **error);
@@ -418,6 +461,37 @@ churn_status churn_progress_cancel(const churn_progress *progress, churn_error *
  * Frees a progress handle, after the calls that use it returned; NULL is fine.
  */
 void churn_progress_free(churn_progress *progress);
+
+/**
+ * Customers of a caller's own table whose ids are signed integers, one per row. Fails with
+ * CHURN_INVALID_VALUE, naming the row, where the ids do not ascend.
+ */
+churn_status churn_customers_from_int64(const int64_t *ids,
+                                        size_t rows,
+                                        churn_customers **customers,
+                                        churn_error **error);
+
+/**
+ * Customers whose ids are unsigned integers. The rest is as for churn_customers_from_int64.
+ */
+churn_status churn_customers_from_uint64(const uint64_t *ids,
+                                         size_t rows,
+                                         churn_customers **customers,
+                                         churn_error **error);
+
+/**
+ * Customers whose ids are texts (NUL-terminated UTF-8, ascending by bytes, never NULL or empty).
+ * The rest is as for churn_customers_from_int64; the texts are copied.
+ */
+churn_status churn_customers_from_texts(const char *const *ids,
+                                        size_t rows,
+                                        churn_customers **customers,
+                                        churn_error **error);
+
+/**
+ * Frees customers made with churn_customers_from_…; NULL is fine.
+ */
+void churn_customers_free(churn_customers *customers);
 
 /**
  * Number of customers; 0 for NULL.
@@ -601,6 +675,56 @@ churn_status churn_columns_set_valid(churn_columns *columns,
 void churn_columns_free(churn_columns *columns);
 
 /**
+ * The report as a text of several lines for people, valid as long as the report; NULL for NULL.
+ */
+const char *churn_cleaning_report_text(const churn_cleaning_report *report);
+
+/**
+ * Number of rows that were handed in, and of those that were kept. Each output may be NULL.
+ */
+churn_status churn_cleaning_report_rows(const churn_cleaning_report *report,
+                                        uint64_t *rows_in,
+                                        uint64_t *rows_kept,
+                                        churn_error **error);
+
+/**
+ * Money of the purchases and of the refunds that were kept (currency). Each output may be NULL.
+ */
+churn_status churn_cleaning_report_money(const churn_cleaning_report *report,
+                                         double *purchases,
+                                         double *refunds,
+                                         churn_error **error);
+
+/**
+ * Rows that were dropped for a reason, and their money (currency). `reason` is "missing_customer",
+ * "missing_time", "impossible_time", "unknown_kind", "missing_value", "non_finite_value",
+ * "negative_value" or "duplicate". Each output may be NULL.
+ */
+churn_status churn_cleaning_report_dropped(const churn_cleaning_report *report,
+                                           const char *reason,
+                                           uint64_t *rows,
+                                           double *money,
+                                           churn_error **error);
+
+/**
+ * Purchases of negative money that were read as refunds, and their absolute money (currency). Each
+ * output may be NULL.
+ */
+churn_status churn_cleaning_report_read_as_refund(const churn_cleaning_report *report,
+                                                  uint64_t *rows,
+                                                  double *money,
+                                                  churn_error **error);
+
+/**
+ * Copies of other rows that were kept because the cleaning says so, and their money (currency).
+ * Each output may be NULL.
+ */
+churn_status churn_cleaning_report_duplicates_kept(const churn_cleaning_report *report,
+                                                   uint64_t *rows,
+                                                   double *money,
+                                                   churn_error **error);
+
+/**
  * Cleans and orders the events of some columns. `cleaning` is JSON with the fields of the core's
  * Cleaning (NULL = defaults), `progress` may be NULL.
  */
@@ -666,7 +790,7 @@ churn_status churn_event_log_simulate(const char *shop,
 size_t churn_event_log_len(const churn_event_log *log);
 
 /**
- * The customers of the log, valid until the log is freed; NULL for NULL.
+ * The customers of the log, valid until the log is appended to or freed; NULL for NULL.
  */
 const churn_customers *churn_event_log_customers(const churn_event_log *log);
 
@@ -676,7 +800,7 @@ const churn_customers *churn_event_log_customers(const churn_event_log *log);
 size_t churn_event_log_channel_count(const churn_event_log *log);
 
 /**
- * Name of a channel, in sorted order; valid until the log is freed.
+ * Name of a channel, in sorted order; valid until the log is appended to or freed.
  */
 churn_status churn_event_log_channel(const churn_event_log *log,
                                      size_t index,
@@ -693,33 +817,52 @@ churn_status churn_event_log_time_range(const churn_event_log *log,
                                         churn_error **error);
 
 /**
- * What cleaning did, as a text of several lines; valid until the log is freed; NULL for NULL.
+ * What cleaning did to all rows so far, valid until the log is appended to or freed; NULL for NULL.
  */
-const char *churn_event_log_report(const churn_event_log *log);
-
-/**
- * Number of rows that were handed in, and of those that are in the log. Each output may be NULL.
- */
-churn_status churn_event_log_rows(const churn_event_log *log,
-                                  uint64_t *rows_in,
-                                  uint64_t *rows_kept,
-                                  churn_error **error);
-
-/**
- * Rows that cleaning dropped for a reason, and their money (currency). `reason` is
- * "missing_customer", "missing_time", "impossible_time", "unknown_kind", "missing_value",
- * "non_finite_value", "negative_value" or "duplicate". Each output may be NULL.
- */
-churn_status churn_event_log_dropped(const churn_event_log *log,
-                                     const char *reason,
-                                     uint64_t *rows,
-                                     double *money,
-                                     churn_error **error);
+const churn_cleaning_report *churn_event_log_report(const churn_event_log *log);
 
 /**
  * Frees a log; what was read from it (customers, names) goes with it. NULL is fine.
  */
 void churn_event_log_free(churn_event_log *log);
+
+/**
+ * Adds a batch of events, late ones and duplicates included, under the cleaning that the log was
+ * built with: the same as building the log once from all rows. If the call fails (CHURN_PANIC
+ * aside) or is cancelled, the log is as it was before. `progress` and `appended` may be NULL. What
+ * was read from the log before (customers, channels, report) is no longer valid; result tables are.
+ */
+churn_status churn_event_log_append(churn_event_log *log,
+                                    const churn_columns *columns,
+                                    const churn_progress *progress,
+                                    churn_appended **appended,
+                                    churn_error **error);
+
+/**
+ * Number of customers whose events changed; 0 for NULL.
+ */
+size_t churn_appended_touched_count(const churn_appended *appended);
+
+/**
+ * Their rows among the customers of the log, ascending: whose features are out of date. Valid until
+ * this is freed; NULL for NULL.
+ */
+const size_t *churn_appended_touched(const churn_appended *appended);
+
+/**
+ * Number of customers whom the log did not know before; 0 for NULL.
+ */
+size_t churn_appended_new_customers(const churn_appended *appended);
+
+/**
+ * What cleaning did to the batch, valid until this is freed; NULL for NULL.
+ */
+const churn_cleaning_report *churn_appended_report(const churn_appended *appended);
+
+/**
+ * Frees what an append told, not the log; NULL is fine.
+ */
+void churn_appended_free(churn_appended *appended);
 
 /**
  * Reads a population from the JSON that churn_population_to_json gave.
@@ -765,6 +908,19 @@ churn_status churn_feature_table_build_with(const churn_event_log *log,
                                             const churn_progress *progress,
                                             churn_feature_table **table,
                                             churn_error **error);
+
+/**
+ * A table of the caller's own features. The columns stand one after another: `names[j]` (UTF-8)
+ * names the column from `values[j * rows]` on, rows = the number of customers; NaN is no value.
+ * Everything is copied. `as_of` is the instant that the table describes.
+ */
+churn_status churn_feature_table_from_columns(const churn_customers *customers,
+                                              const char *as_of,
+                                              const char *const *names,
+                                              size_t feature_count,
+                                              const double *values,
+                                              churn_feature_table **table,
+                                              churn_error **error);
 
 /**
  * Number of customers (rows); 0 for NULL.
@@ -828,6 +984,76 @@ churn_status churn_feature_table_export(const churn_feature_table *table,
  * Frees a table; what was read from it (customers, columns, texts) goes with it. NULL is fine.
  */
 void churn_feature_table_free(churn_feature_table *table);
+
+/**
+ * Summarizes the purchases strictly before `as_of` (a date or date and time in text); customers who
+ * did not buy are left out. `settings` is JSON with the fields of the core's SummarySettings (NULL =
+ * periods and units of one day), `progress` may be NULL.
+ */
+churn_status churn_summary_build(const churn_event_log *log,
+                                 const char *as_of,
+                                 const char *settings,
+                                 const churn_progress *progress,
+                                 churn_summary **summary,
+                                 churn_error **error);
+
+/**
+ * Number of customers (rows); 0 for NULL.
+ */
+size_t churn_summary_len(const churn_summary *summary);
+
+/**
+ * The customers, one per row, valid until the summary is freed; NULL for NULL.
+ */
+const churn_customers *churn_summary_customers(const churn_summary *summary);
+
+/**
+ * The instant that the summary describes, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_summary_as_of_micros(const churn_summary *summary);
+
+/**
+ * Length in days of the unit of recency and age; 0 for NULL.
+ */
+double churn_summary_unit_days(const churn_summary *summary);
+
+/**
+ * Repeat purchases (periods with a purchase minus one), one per customer, valid until the summary
+ * is freed; NULL for NULL.
+ */
+const double *churn_summary_frequency(const churn_summary *summary);
+
+/**
+ * First to last period with a purchase (units), 0 without repeat purchase, valid until the summary
+ * is freed; NULL for NULL.
+ */
+const double *churn_summary_recency(const churn_summary *summary);
+
+/**
+ * First period with a purchase to the last period before `as_of` (units), valid until the summary
+ * is freed; NULL for NULL.
+ */
+const double *churn_summary_age(const churn_summary *summary);
+
+/**
+ * Mean money per repeat period (currency), 0 without repeat purchase, valid until the summary
+ * is freed; NULL for NULL.
+ */
+const double *churn_summary_monetary_value(const churn_summary *summary);
+
+/**
+ * Writes the summary as an Arrow C stream: "customer", "frequency", "recency", "age",
+ * "monetary_value". The stream is independent of the summary; release it. What stood in `stream` is
+ * overwritten.
+ */
+churn_status churn_summary_export(const churn_summary *summary,
+                                  struct ArrowArrayStream *stream,
+                                  churn_error **error);
+
+/**
+ * Frees a summary; what was read from it (customers, columns) goes with it. NULL is fine.
+ */
+void churn_summary_free(churn_summary *summary);
 
 /**
  * The scorecard that the library brings along.
@@ -924,14 +1150,16 @@ churn_status churn_scores_factor(const churn_scores *scores,
 
 /**
  * The factors that moved one customer's probability most, largest first. `factors` (indices of
- * factors) and `points` have room for `limit` values; `count` receives how many were written:
- * factors that moved nothing are left out.
+ * factors), `points` and `values` (of the features behind the factors, NaN where missing) have room
+ * for `limit` numbers; `values` may be NULL. `count` receives how many were written: factors that
+ * moved nothing are left out.
  */
 churn_status churn_scores_reasons(const churn_scores *scores,
                                   size_t row,
                                   size_t limit,
                                   size_t *factors,
                                   double *points,
+                                  double *values,
                                   size_t *count,
                                   churn_error **error);
 
@@ -1278,13 +1506,14 @@ churn_status churn_plan_why_none(const churn_plan *plan,
                                  churn_error **error);
 
 /**
- * What one action comes to: the customers who get it, how many are expected to answer, the cost of
- * contacting them and the expected cost of their offers (currency). With index CHURN_NO_ACTION: the
- * customers without an action. Each output may be NULL.
+ * What one action comes to: the customers who get it, their share of all (0 to 1), how many are
+ * expected to answer, the cost of contacting them and the expected cost of their offers (currency).
+ * With index CHURN_NO_ACTION: the customers without an action. Each output may be NULL.
  */
 churn_status churn_plan_action_summary(const churn_plan *plan,
                                        int32_t index,
                                        uint64_t *customers,
+                                       double *share,
                                        double *expected_responses,
                                        double *contact_cost,
                                        double *offer_cost,
@@ -1311,7 +1540,8 @@ void churn_plan_free(churn_plan *plan);
 
 /**
  * Runs features, scorecard, segments and playbook on the events strictly before `as_of` (a date or
- * date and time in text, e.g. "2011-12-10"). `settings` is JSON with the fields of the core's
+ * date and time in text, e.g. "2011-12-10"; NULL = the day after the last event, which fails with
+ * CHURN_NOT_ENOUGH_DATA for an empty log). `settings` is JSON with the fields of the core's
  * WinBackSettings (NULL = defaults), `progress` may be NULL.
  */
 churn_status churn_win_back_run(const churn_event_log *log,
@@ -1376,6 +1606,17 @@ churn_status churn_win_back_story(const churn_win_back *result,
                                   const char *language,
                                   churn_texts **story,
                                   churn_error **error);
+
+/**
+ * The plan as a CSV file in UTF-8, one row per customer, with the reasons in `language` ("en" or
+ * "zh", NULL = "en"): "customer", "as_of", "churn_probability", "horizon_days", "risk_tier",
+ * "rfm_segment", "lifecycle", "reasons", "action", "offers", "channels", "expected_response",
+ * "contact_cost", "offer_cost".
+ */
+churn_status churn_win_back_plan_csv(const churn_win_back *result,
+                                     const char *language,
+                                     churn_bytes **csv,
+                                     churn_error **error);
 
 /**
  * Frees the result with all its tables; NULL is fine.

@@ -285,7 +285,7 @@ fn missing(column: i32) -> Failure {
 ///
 /// # Safety
 /// Every pointer is NULL or a text ending in NUL, valid during `'a`.
-unsafe fn strs<'a>(pointers: &[*const c_char], what: &str) -> Result<Vec<&'a str>> {
+pub(crate) unsafe fn strs<'a>(pointers: &[*const c_char], what: &str) -> Result<Vec<&'a str>> {
     let mut cells = Vec::with_capacity(pointers.len());
     for (row, text) in pointers.iter().enumerate() {
         cells.push(if text.is_null() {

@@ -4,6 +4,7 @@ use std::ffi::c_char;
 
 use churn_core::{CustomerId, Customers, Error, ErrorKind};
 
+use crate::columns::strs;
 use crate::error::{churn_error, churn_status};
 use crate::guard::{self, Out, guard, in_range};
 
@@ -14,14 +15,98 @@ pub const CHURN_ID_UINT64: i32 = 2;
 /// Ids are texts in UTF-8.
 pub const CHURN_ID_TEXT: i32 = 3;
 
-/// The customers of a table in ascending order of id. Belongs to the table it was read from and
-/// is valid until that is freed; it has no free of its own.
+/// The customers of a table in ascending order of id. Those read from a table belong to it and must
+/// not be freed; those made with churn_customers_from_… are freed with churn_customers_free.
 pub struct churn_customers(Customers);
 
 impl churn_customers {
     pub(crate) fn new(customers: &Customers) -> Self {
         churn_customers(customers.clone())
     }
+
+    pub(crate) fn customers(&self) -> &Customers {
+        &self.0
+    }
+}
+
+/// Customers of a caller's own table whose ids are signed integers, one per row. Fails with
+/// CHURN_INVALID_VALUE, naming the row, where the ids do not ascend.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_customers_from_int64(
+    ids: *const i64,
+    rows: usize,
+    customers: *mut *mut churn_customers,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or `rows` ids, and NULL or a place for one pointer.
+        let (ids, out) = unsafe {
+            (
+                guard::slice(ids, rows, "ids")?,
+                Out::new(customers, "customers")?,
+            )
+        };
+        out.write_handle(churn_customers(Customers::from_rows(ids.iter().copied())?));
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// Customers whose ids are unsigned integers. The rest is as for churn_customers_from_int64.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_customers_from_uint64(
+    ids: *const u64,
+    rows: usize,
+    customers: *mut *mut churn_customers,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or `rows` ids, and NULL or a place for one pointer.
+        let (ids, out) = unsafe {
+            (
+                guard::slice(ids, rows, "ids")?,
+                Out::new(customers, "customers")?,
+            )
+        };
+        out.write_handle(churn_customers(Customers::from_rows(ids.iter().copied())?));
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// Customers whose ids are texts (NUL-terminated UTF-8, ascending by bytes, never NULL or empty).
+/// The rest is as for churn_customers_from_int64; the texts are copied.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_customers_from_texts(
+    ids: *const *const c_char,
+    rows: usize,
+    customers: *mut *mut churn_customers,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or `rows` pointers, each NULL or a text ending in NUL,
+        // and NULL or a place for one pointer.
+        let (ids, out) = unsafe {
+            (
+                strs(guard::slice(ids, rows, "ids")?, "customers")?,
+                Out::new(customers, "customers")?,
+            )
+        };
+        out.write_handle(churn_customers(Customers::from_rows(ids)?));
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// Frees customers made with churn_customers_from_…; NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_customers_free(customers: *mut churn_customers) {
+    // SAFETY: the caller hands over NULL or a handle that such a call made and that is not freed
+    // yet.
+    unsafe { guard::free(customers) }
 }
 
 /// Number of customers; 0 for NULL.

@@ -1,4 +1,4 @@
-//! The event log: built from columns, CSV or Arrow; what cleaning did to it.
+//! The event log: built from columns, CSV or Arrow.
 
 use std::ffi::{CString, c_char};
 use std::ptr;
@@ -7,17 +7,19 @@ use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use churn_core::arrow::EventBatches;
 use churn_core::events::{
-    Cleaning, ColumnNames, CsvEvents, CsvOptions, DropReason, EventColumns, EventLog,
+    Appended, Cleaning, ColumnNames, CsvEvents, CsvOptions, EventColumns, EventLog,
 };
 use churn_core::simulate::Shop;
 use churn_core::{Error, Timestamp};
 
 use crate::arrow;
+use crate::cleaning::churn_cleaning_report;
 use crate::columns::churn_columns;
 use crate::customers::churn_customers;
-use crate::error::{c_text, churn_error, churn_status};
+use crate::error::{churn_error, churn_status};
 use crate::guard::{self, Out, guard, in_range};
 use crate::progress::{churn_progress, observe};
+use crate::texts::c_texts;
 
 /// One line of an order; value = money received.
 pub const CHURN_KIND_PURCHASE: u8 = 1;
@@ -51,20 +53,33 @@ pub const CHURN_KIND_SERVICE_CONTACT: u8 = 14;
 pub const CHURN_KIND_COMPLAINT: u8 = 15;
 
 /// An event log: checked, cleaned, ordered by customer and time. Independent of the arrays that it
-/// was built from.
+/// was built from. Only churn_event_log_append changes it.
 pub struct churn_event_log {
     log: EventLog,
+    shown: Shown,
+}
+
+/// What C reads from a log by pointer.
+struct Shown {
     customers: churn_customers,
     channels: Vec<CString>,
-    report: CString,
+    report: churn_cleaning_report,
+}
+
+impl Shown {
+    fn new(log: &EventLog) -> Self {
+        Shown {
+            customers: churn_customers::new(log.customers()),
+            channels: c_texts(log.channels()),
+            report: churn_cleaning_report::new(log.report()),
+        }
+    }
 }
 
 impl churn_event_log {
     fn new(log: EventLog) -> Self {
         churn_event_log {
-            customers: churn_customers::new(log.customers()),
-            channels: log.channels().iter().map(|name| c_text(name)).collect(),
-            report: c_text(&log.report().to_string()),
+            shown: Shown::new(&log),
             log,
         }
     }
@@ -79,6 +94,18 @@ impl churn_event_log {
             EventLog::from_columns_observed(columns, cleaning, progress)
         })?;
         Ok(churn_event_log::new(log))
+    }
+
+    pub(crate) fn append(
+        &mut self,
+        columns: &EventColumns<'_>,
+        progress: Option<&churn_progress>,
+    ) -> guard::Result<Appended> {
+        let appended = observe(progress, |progress| {
+            self.log.append_observed(columns, progress)
+        })?;
+        self.shown = Shown::new(&self.log);
+        Ok(appended)
     }
 
     pub(crate) fn log(&self) -> &EventLog {
@@ -133,7 +160,7 @@ pub unsafe extern "C" fn churn_event_log_read_csv(
         let (bytes, mut options, cleaning, progress, out) = unsafe {
             (
                 guard::slice(bytes, byte_count, "bytes")?,
-                guard::settings::<CsvOptions>(options, "options")?,
+                guard::settings::<CsvOptions>(options, "csv")?,
                 guard::settings::<Cleaning>(cleaning, "cleaning")?,
                 progress.as_ref(),
                 Out::new(log, "log")?,
@@ -264,23 +291,23 @@ pub unsafe extern "C" fn churn_event_log_len(log: *const churn_event_log) -> usi
     unsafe { log.as_ref() }.map_or(0, |log| log.log.len())
 }
 
-/// The customers of the log, valid until the log is freed; NULL for NULL.
+/// The customers of the log, valid until the log is appended to or freed; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_event_log_customers(
     log: *const churn_event_log,
 ) -> *const churn_customers {
     // SAFETY: the caller hands over NULL or a live handle.
-    unsafe { log.as_ref() }.map_or(ptr::null(), |log| &log.customers)
+    unsafe { log.as_ref() }.map_or(ptr::null(), |log| &log.shown.customers)
 }
 
 /// Number of distinct channels; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_event_log_channel_count(log: *const churn_event_log) -> usize {
     // SAFETY: the caller hands over NULL or a live handle.
-    unsafe { log.as_ref() }.map_or(0, |log| log.channels.len())
+    unsafe { log.as_ref() }.map_or(0, |log| log.shown.channels.len())
 }
 
-/// Name of a channel, in sorted order; valid until the log is freed.
+/// Name of a channel, in sorted order; valid until the log is appended to or freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_event_log_channel(
     log: *const churn_event_log,
@@ -291,8 +318,8 @@ pub unsafe extern "C" fn churn_event_log_channel(
     let body = || {
         // SAFETY: the caller hands over NULL or a live handle, and NULL or a place for a pointer.
         let (log, out) = unsafe { (guard::handle(log, "log")?, Out::new(name, "name")?) };
-        let index = in_range(index, log.channels.len(), "index")?;
-        out.write(log.channels[index].as_ptr());
+        let index = in_range(index, log.shown.channels.len(), "index")?;
+        out.write(log.shown.channels[index].as_ptr());
         Ok(())
     };
     // SAFETY: the caller hands over NULL or a place for one pointer.
@@ -329,80 +356,13 @@ pub unsafe extern "C" fn churn_event_log_time_range(
     unsafe { guard(error, body) }
 }
 
-/// What cleaning did, as a text of several lines; valid until the log is freed; NULL for NULL.
+/// What cleaning did to all rows so far, valid until the log is appended to or freed; NULL for NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn churn_event_log_report(log: *const churn_event_log) -> *const c_char {
+pub unsafe extern "C" fn churn_event_log_report(
+    log: *const churn_event_log,
+) -> *const churn_cleaning_report {
     // SAFETY: the caller hands over NULL or a live handle.
-    unsafe { log.as_ref() }.map_or(ptr::null(), |log| log.report.as_ptr())
-}
-
-/// Number of rows that were handed in, and of those that are in the log. Each output may be NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn churn_event_log_rows(
-    log: *const churn_event_log,
-    rows_in: *mut u64,
-    rows_kept: *mut u64,
-    error: *mut *mut churn_error,
-) -> churn_status {
-    let body = || {
-        // SAFETY: the caller hands over NULL or a live handle, and NULL or places for outputs.
-        let (log, rows_in, rows_kept) = unsafe {
-            (
-                guard::handle(log, "log")?,
-                Out::optional(rows_in),
-                Out::optional(rows_kept),
-            )
-        };
-        let report = log.log.report();
-        if let Some(out) = rows_in {
-            out.write(report.rows_in);
-        }
-        if let Some(out) = rows_kept {
-            out.write(report.rows_kept);
-        }
-        Ok(())
-    };
-    // SAFETY: the caller hands over NULL or a place for one pointer.
-    unsafe { guard(error, body) }
-}
-
-/// Rows that cleaning dropped for a reason, and their money (currency). `reason` is
-/// "missing_customer", "missing_time", "impossible_time", "unknown_kind", "missing_value",
-/// "non_finite_value", "negative_value" or "duplicate". Each output may be NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn churn_event_log_dropped(
-    log: *const churn_event_log,
-    reason: *const c_char,
-    rows: *mut u64,
-    money: *mut f64,
-    error: *mut *mut churn_error,
-) -> churn_status {
-    let body = || {
-        // SAFETY: the caller hands over NULL or a live handle, NULL or a text ending in NUL, and
-        // NULL or places for outputs.
-        let (log, reason, rows, money) = unsafe {
-            (
-                guard::handle(log, "log")?,
-                guard::text(reason, "reason")?,
-                Out::optional(rows),
-                Out::optional(money),
-            )
-        };
-        let known = DropReason::ALL.into_iter().find(|r| r.name() == reason);
-        let known = known.ok_or_else(|| {
-            Error::unknown_name("reason", reason, DropReason::ALL.map(DropReason::name))
-        })?;
-        let tally = log.log.report().dropped(known);
-        if let Some(out) = rows {
-            out.write(tally.rows);
-        }
-        if let Some(out) = money {
-            out.write(tally.money);
-        }
-        Ok(())
-    };
-    // SAFETY: the caller hands over NULL or a place for one pointer.
-    unsafe { guard(error, body) }
+    unsafe { log.as_ref() }.map_or(ptr::null(), |log| &log.shown.report)
 }
 
 /// Frees a log; what was read from it (customers, names) goes with it. NULL is fine.

@@ -6,7 +6,9 @@ use std::ptr;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use churn_core::AsOf;
 use churn_core::arrow::feature_batch;
-use churn_core::features::{FeatureSpec, FeatureTable, Population, build_observed, build_with};
+use churn_core::features::{
+    FeatureInfo, FeatureSpec, FeatureTable, Population, build_observed, build_with,
+};
 
 use crate::arrow::export;
 use crate::customers::churn_customers;
@@ -153,7 +155,7 @@ pub unsafe extern "C" fn churn_feature_table_build(
             (
                 guard::handle(log, "log")?,
                 guard::text(as_of, "as_of")?,
-                guard::settings::<FeatureSpec>(spec, "spec")?,
+                guard::settings::<FeatureSpec>(spec, "features")?,
                 progress.as_ref(),
                 Out::new(table, "table")?,
                 Out::optional(population),
@@ -192,7 +194,7 @@ pub unsafe extern "C" fn churn_feature_table_build_with(
             (
                 guard::handle(log, "log")?,
                 guard::text(as_of, "as_of")?,
-                guard::settings::<FeatureSpec>(spec, "spec")?,
+                guard::settings::<FeatureSpec>(spec, "features")?,
                 guard::handle(population, "population")?,
                 progress.as_ref(),
                 Out::new(table, "table")?,
@@ -203,6 +205,49 @@ pub unsafe extern "C" fn churn_feature_table_build_with(
             build_with(&history, &spec, population.population(), progress)
         })?;
         table.write_handle(churn_feature_table::new(built));
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// A table of the caller's own features. The columns stand one after another: `names[j]` (UTF-8)
+/// names the column from `values[j * rows]` on, rows = the number of customers; NaN is no value.
+/// Everything is copied. `as_of` is the instant that the table describes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_feature_table_from_columns(
+    customers: *const churn_customers,
+    as_of: *const c_char,
+    names: *const *const c_char,
+    feature_count: usize,
+    values: *const f64,
+    table: *mut *mut churn_feature_table,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or a live handle, NULL or texts ending in NUL, NULL or
+        // `feature_count` such texts, and NULL or a place for one pointer.
+        let (customers, as_of, names, out) = unsafe {
+            (
+                guard::handle(customers, "customers")?.customers(),
+                guard::text(as_of, "as_of")?,
+                guard::slice(names, feature_count, "names")?,
+                Out::new(table, "table")?,
+            )
+        };
+        let cells = customers.len().saturating_mul(feature_count);
+        // SAFETY: the caller hands over NULL or a number per customer and feature.
+        let values = unsafe { guard::slice(values, cells, "values") }?;
+        let features = names
+            .iter()
+            // SAFETY: each is NULL or a text ending in NUL, as the caller says.
+            .map(|name| unsafe { guard::text(*name, "names") })
+            .map(|name| Ok(FeatureInfo::new(name?, "", "")))
+            .collect::<guard::Result<Vec<_>>>()?;
+        let as_of = AsOf::parse(as_of)?;
+        let built =
+            FeatureTable::from_columns(customers.clone(), as_of, features, values.to_vec())?;
+        out.write_handle(churn_feature_table::new(built));
         Ok(())
     };
     // SAFETY: the caller hands over NULL or a place for one pointer.

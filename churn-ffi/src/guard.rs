@@ -22,8 +22,9 @@ pub(crate) unsafe fn guard(
     error: *mut *mut churn_error,
     body: impl FnOnce() -> Result<()>,
 ) -> churn_status {
-    // Unwind safety: outputs are written only after everything that can fail, and the handles
-    // that a body changes in place (columns) hold independent plain fields.
+    // Unwind safety: outputs are written only after everything that can fail. Of the handles that
+    // a body changes in place, columns hold independent plain fields, and a log that a panic left
+    // half appended is fit for nothing but being freed, as the contract says of every panic.
     let failure = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => return CHURN_OK,
         Ok(Err(failure)) => failure,
@@ -194,6 +195,21 @@ pub(crate) unsafe fn text<'a>(text: *const c_char, what: &'static str) -> Result
     // SAFETY: as the caller says.
     let bytes = unsafe { CStr::from_ptr(text) }.to_bytes();
     Ok(utf8(bytes, what)?)
+}
+
+/// A text that may be left out.
+///
+/// # Safety
+/// As for [`text`].
+pub(crate) unsafe fn optional_text<'a>(
+    text: *const c_char,
+    what: &'static str,
+) -> Result<Option<&'a str>> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: as the caller says.
+    unsafe { self::text(text, what) }.map(Some)
 }
 
 /// Bytes that must be UTF-8.

@@ -17,9 +17,13 @@
 // The contract is the same for all functions and stands above.
 #![allow(clippy::missing_safety_doc)]
 
+pub mod append;
 mod arrow;
+pub mod bytes;
+pub mod cleaning;
 pub mod columns;
 pub mod customers;
+pub mod defaults;
 pub mod error;
 pub mod events;
 pub mod features;
@@ -29,6 +33,7 @@ pub mod progress;
 pub mod scoring;
 pub mod segments;
 pub mod strategy;
+pub mod summary;
 pub mod texts;
 pub mod version;
 pub mod winback;

@@ -265,8 +265,9 @@ pub unsafe extern "C" fn churn_scores_factor(
 }
 
 /// The factors that moved one customer's probability most, largest first. `factors` (indices of
-/// factors) and `points` have room for `limit` values; `count` receives how many were written:
-/// factors that moved nothing are left out.
+/// factors), `points` and `values` (of the features behind the factors, NaN where missing) have room
+/// for `limit` numbers; `values` may be NULL. `count` receives how many were written: factors that
+/// moved nothing are left out.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_scores_reasons(
     scores: *const churn_scores,
@@ -274,6 +275,7 @@ pub unsafe extern "C" fn churn_scores_reasons(
     limit: usize,
     factors: *mut usize,
     points: *mut f64,
+    values: *mut f64,
     count: *mut usize,
     error: *mut *mut churn_error,
 ) -> churn_status {
@@ -286,16 +288,23 @@ pub unsafe extern "C" fn churn_scores_reasons(
         let position = |feature: &str| scores.scores.factors().iter().position(|f| f == feature);
         let indices: Vec<usize> = reasons.iter().filter_map(|r| position(r.feature)).collect();
         let amounts: Vec<f64> = reasons.iter().map(|r| r.points).collect();
+        let cells: Vec<f64> = reasons
+            .iter()
+            .map(|r| r.value.unwrap_or(f64::NAN))
+            .collect();
+        let value_room = if values.is_null() { 0 } else { limit };
         // SAFETY: the caller hands over NULL or room for `limit` values, and there are no more.
-        let (factors, points) = unsafe {
+        let (factors, points, values) = unsafe {
             (
                 Out::array(factors, limit, "factors")?,
                 Out::array(points, limit, "points")?,
+                Out::array(values, value_room, "values")?,
             )
         };
         count.write(reasons.len());
         factors.write_all(&indices);
         points.write_all(&amounts);
+        values.write_all(&cells);
         Ok(())
     };
     // SAFETY: the caller hands over NULL or a place for one pointer.

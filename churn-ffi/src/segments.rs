@@ -82,7 +82,7 @@ pub unsafe extern "C" fn churn_segments_risk_tiers(
         let (scores, tiers, out) = unsafe {
             (
                 guard::handle(scores, "scores")?,
-                guard::settings::<RiskTiers>(tiers, "tiers")?,
+                guard::settings::<RiskTiers>(tiers, "risk_tiers")?,
                 Out::new(segments, "segments")?,
             )
         };

@@ -486,14 +486,15 @@ pub unsafe extern "C" fn churn_plan_why_none(
     unsafe { guard(error, body) }
 }
 
-/// What one action comes to: the customers who get it, how many are expected to answer, the cost of
-/// contacting them and the expected cost of their offers (currency). With index CHURN_NO_ACTION: the
-/// customers without an action. Each output may be NULL.
+/// What one action comes to: the customers who get it, their share of all (0 to 1), how many are
+/// expected to answer, the cost of contacting them and the expected cost of their offers (currency).
+/// With index CHURN_NO_ACTION: the customers without an action. Each output may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_plan_action_summary(
     plan: *const churn_plan,
     index: i32,
     customers: *mut u64,
+    share: *mut f64,
     expected_responses: *mut f64,
     contact_cost: *mut f64,
     offer_cost: *mut f64,
@@ -501,23 +502,26 @@ pub unsafe extern "C" fn churn_plan_action_summary(
 ) -> churn_status {
     let body = || {
         // SAFETY: the caller hands over NULL or a live handle, and NULL or places for outputs.
-        let (plan, customers, expected_responses, contact_cost, offer_cost) = unsafe {
+        let (plan, customers, share, expected_responses, contact_cost, offer_cost) = unsafe {
             (
                 guard::handle(plan, "plan")?,
                 Out::optional(customers),
+                Out::optional(share),
                 Out::optional(expected_responses),
                 Out::optional(contact_cost),
                 Out::optional(offer_cost),
             )
         };
         let summary = &plan.summary().0;
-        let (count, responses, contacts, offers) = if index == CHURN_NO_ACTION {
-            (summary.without_action, 0.0, 0.0, 0.0)
+        let (count, part, responses, contacts, offers) = if index == CHURN_NO_ACTION {
+            let part = summary.share_without_action();
+            (summary.without_action, part, 0.0, 0.0, 0.0)
         } else {
             let index = usize::try_from(index).unwrap_or(usize::MAX);
             let one = &summary.actions[in_range(index, summary.actions.len(), "index")?];
             (
                 one.customers,
+                one.share,
                 one.expected_responses,
                 one.contact_cost,
                 one.offer_cost,
@@ -527,6 +531,7 @@ pub unsafe extern "C" fn churn_plan_action_summary(
             out.write(count as u64);
         }
         for (out, value) in [
+            (share, part),
             (expected_responses, responses),
             (contact_cost, contacts),
             (offer_cost, offers),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use churn_core::AsOf;
 use churn_core::winback::{WinBack, WinBackSettings};
 
+use crate::bytes::churn_bytes;
 use crate::error::{churn_error, churn_status};
 use crate::events::churn_event_log;
 use crate::features::{churn_feature_table, churn_population};
@@ -49,7 +50,8 @@ impl churn_win_back {
 }
 
 /// Runs features, scorecard, segments and playbook on the events strictly before `as_of` (a date or
-/// date and time in text, e.g. "2011-12-10"). `settings` is JSON with the fields of the core's
+/// date and time in text, e.g. "2011-12-10"; NULL = the day after the last event, which fails with
+/// CHURN_NOT_ENOUGH_DATA for an empty log). `settings` is JSON with the fields of the core's
 /// WinBackSettings (NULL = defaults), `progress` may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_win_back_run(
@@ -66,13 +68,16 @@ pub unsafe extern "C" fn churn_win_back_run(
         let (log, as_of, settings, progress, out) = unsafe {
             (
                 guard::handle(log, "log")?,
-                guard::text(as_of, "as_of")?,
-                guard::settings::<WinBackSettings>(settings, "settings")?,
+                guard::optional_text(as_of, "as_of")?,
+                guard::settings::<WinBackSettings>(settings, "winback")?,
                 progress.as_ref(),
                 Out::new(result, "result")?,
             )
         };
-        let as_of = AsOf::parse(as_of)?;
+        let as_of = match as_of {
+            Some(as_of) => AsOf::parse(as_of)?,
+            None => log.log().day_after_last()?,
+        };
         let found = observe(progress, |progress| {
             WinBack::run(log.log(), as_of, &settings, progress)
         })?;
@@ -197,6 +202,36 @@ pub unsafe extern "C" fn churn_win_back_story(
         };
         let row = in_range(row, result.whole.features.len(), "row")?;
         out.write_handle(churn_texts::new([result.whole.story(row, language)?]));
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// The plan as a CSV file in UTF-8, one row per customer, with the reasons in `language` ("en" or
+/// "zh", NULL = "en"): "customer", "as_of", "churn_probability", "horizon_days", "risk_tier",
+/// "rfm_segment", "lifecycle", "reasons", "action", "offers", "channels", "expected_response",
+/// "contact_cost", "offer_cost".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_plan_csv(
+    result: *const churn_win_back,
+    language: *const c_char,
+    csv: *mut *mut churn_bytes,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or a live handle, NULL or a text ending in NUL, and
+        // NULL or a place for one pointer.
+        let (result, language, out) = unsafe {
+            (
+                guard::handle(result, "result")?,
+                self::language(language)?,
+                Out::new(csv, "csv")?,
+            )
+        };
+        let mut bytes = Vec::new();
+        result.whole.write_plan(&mut bytes, language)?;
+        out.write_handle(churn_bytes::new(bytes));
         Ok(())
     };
     // SAFETY: the caller hands over NULL or a place for one pointer.

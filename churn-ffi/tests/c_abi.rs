@@ -134,6 +134,16 @@ fn events() {
 }
 
 #[test]
+fn append() {
+    compile_and_run("test_append.c");
+}
+
+#[test]
+fn summary() {
+    compile_and_run("test_summary.c");
+}
+
+#[test]
 fn csv() {
     compile_and_run("test_csv.c");
 }

@@ -7,15 +7,20 @@ use std::{env, fs};
 
 /// The sources whose exported items make the header, in the order of the flow; not `lib.rs`, from
 /// which cbindgen would follow every `mod` and declare everything again.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 17] = [
     "version.rs",
     "error.rs",
     "texts.rs",
+    "bytes.rs",
+    "defaults.rs",
     "progress.rs",
     "customers.rs",
     "columns.rs",
+    "cleaning.rs",
     "events.rs",
+    "append.rs",
     "features.rs",
+    "summary.rs",
     "scoring.rs",
     "segments.rs",
     "strategy.rs",

@@ -14,11 +14,11 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal, Write};
 use std::sync::Mutex;
 
+use churn_core::EventLog;
 use churn_core::events::CsvEvents;
 use churn_core::progress::{Control, Progress, Update};
 use churn_core::segments::{ProfileTable, profile};
 use churn_core::winback::WinBack;
-use churn_core::{AsOf, EventLog};
 
 use args::{Args, Failure};
 
@@ -64,14 +64,7 @@ fn run(args: Args) -> Result<(), Failure> {
     };
     // Without a stated instant the whole file is the past, and a simulated shop is looked at when
     // its simulation ends.
-    let as_of: AsOf = match args.as_of.or_else(|| log.day_after_last()) {
-        Some(as_of) => as_of,
-        None => {
-            return Err(Failure::usage(
-                "the log holds no event, so --as-of is needed",
-            ));
-        }
-    };
+    let as_of = args.as_of.map_or_else(|| log.day_after_last(), Ok)?;
 
     // 2. Features, scores, segments, plan.
     let result = WinBack::run(&log, as_of, &args.settings, &progress)?;

@@ -35,5 +35,5 @@ mod write;
 pub use read::EventBatches;
 pub use write::{
     BatchBuilder, batch_stream, cleaning_batch, feature_batch, plan_batch, score_batch,
-    segment_batch,
+    segment_batch, summary_batch,
 };

@@ -14,7 +14,7 @@ use arrow_schema::{Field, Metadata, Schema};
 use crate::customers::{CustomerId, Customers, IdStore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{CleaningReport, DropReason};
-use crate::features::FeatureTable;
+use crate::features::{FeatureTable, RfmSummary};
 use crate::scoring::Scores;
 use crate::segments::Segments;
 use crate::strategy::Plan;
@@ -57,6 +57,23 @@ pub fn feature_batch(table: &FeatureTable) -> Result<RecordBatch> {
         }
     }
     batch.finish()
+}
+
+/// The purchase summary: `customer`, `frequency`, `recency`, `age`, `monetary_value`. Schema metadata:
+/// `as_of`, `unit_days`.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn summary_batch(summary: &RfmSummary) -> Result<RecordBatch> {
+    BatchBuilder::new()
+        .metadata("as_of", summary.as_of().to_string())
+        .metadata("unit_days", summary.unit_days().to_string())
+        .customers("customer", summary.customers())
+        .numbers("frequency", summary.frequency())
+        .numbers("recency", summary.recency())
+        .numbers("age", summary.age())
+        .numbers("monetary_value", summary.monetary_value())
+        .finish()
 }
 
 /// The scores of all customers: `customer`, `churn_probability`, one column `points_<factor>` per

@@ -40,7 +40,7 @@ pub use names::ColumnNames;
 pub(crate) use roles::Roles;
 
 use crate::customers::Customers;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::time::{AsOf, MICROS_PER_DAY, Timestamp};
 
@@ -203,12 +203,21 @@ impl EventLog {
         Some((at(first), at(last)))
     }
 
-    /// Midnight behind the last event: the first whole day as of which the log is all past. `None`
-    /// for an empty log.
-    pub fn day_after_last(&self) -> Option<AsOf> {
-        let (_, last) = self.time_range()?;
+    /// Midnight behind the last event: the first whole day as of which the log is all past, for
+    /// callers who state no instant.
+    ///
+    /// # Errors
+    /// `NotEnoughData` for an empty log.
+    pub fn day_after_last(&self) -> Result<AsOf> {
+        let Some((_, last)) = self.time_range() else {
+            return Err(Error::not_enough_data(
+                "events",
+                "at least one event, or a stated as_of",
+                "none",
+            ));
+        };
         let midnight = (last.day() + 1) * MICROS_PER_DAY;
-        Some(AsOf::new(Timestamp::from_checked_micros(midnight)))
+        Ok(AsOf::new(Timestamp::from_checked_micros(midnight)))
     }
 
     /// Everything strictly before `as_of`.

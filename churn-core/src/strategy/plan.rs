@@ -301,6 +301,13 @@ pub struct ActionSummary {
     pub offer_cost: f64,
 }
 
+impl PlanSummary {
+    /// Share of all customers who have no action, in \[0, 1\].
+    pub fn share_without_action(&self) -> f64 {
+        share(self.without_action, self.customers)
+    }
+}
+
 impl fmt::Display for PlanSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids = self.actions.iter().map(|a| a.action.chars().count());
@@ -332,7 +339,7 @@ impl fmt::Display for PlanSummary {
             "{:<width$} {:>10} {:>6.1}%",
             "(no action)",
             self.without_action,
-            100.0 * share(self.without_action, self.customers)
+            100.0 * self.share_without_action()
         )
     }
 }

@@ -121,7 +121,8 @@ static void check_log(churn_event_log *log) {
     OK(churn_customers_int64(customers, 1, &id, &error));
     CHECK(id == 9);
     uint64_t dropped = 0;
-    OK(churn_event_log_dropped(log, "missing_customer", &dropped, NULL, &error));
+    OK(churn_cleaning_report_dropped(churn_event_log_report(log), "missing_customer", &dropped,
+                                     NULL, &error));
     CHECK(dropped == 1);
     int64_t first = -1, last = -1;
     OK(churn_event_log_time_range(log, &first, &last, &error));

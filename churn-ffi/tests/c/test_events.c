@@ -86,16 +86,20 @@ static void unsigned_ids(void) {
 
     uint64_t rows_in = 0, rows_kept = 0, dropped = 0;
     double money = 0.0;
-    OK(churn_event_log_rows(log, &rows_in, &rows_kept, &error));
+    const churn_cleaning_report *report = churn_event_log_report(log);
+    OK(churn_cleaning_report_rows(report, &rows_in, &rows_kept, &error));
     CHECK(rows_in == 4 && rows_kept == 3);
-    OK(churn_event_log_dropped(log, "missing_customer", &dropped, &money, &error));
+    OK(churn_cleaning_report_dropped(report, "missing_customer", &dropped, &money, &error));
     CHECK(dropped == 1 && money == 4.0);
-    OK(churn_event_log_dropped(log, "duplicate", &dropped, NULL, &error));
+    OK(churn_cleaning_report_dropped(report, "duplicate", &dropped, NULL, &error));
     CHECK(dropped == 0);
-    CHECK(churn_event_log_dropped(log, "boredom", &dropped, &money, &error) == CHURN_UNKNOWN_NAME);
+    CHECK(churn_cleaning_report_dropped(report, "boredom", &dropped, &money, &error) ==
+          CHURN_UNKNOWN_NAME);
     SAME_TEXT(churn_error_what(error), "reason");
     churn_error_free(error);
-    CHECK(strstr(churn_event_log_report(log), "missing_customer") != NULL);
+    error = NULL;
+    CHECK(strstr(churn_cleaning_report_text(report), "missing_customer") != NULL);
+    FAILS_AT(churn_cleaning_report_rows(NULL, &rows_in, NULL, &error), CHURN_NULL_POINTER, "report");
     churn_event_log_free(log);
 }
 
@@ -257,6 +261,30 @@ static void bad_texts_are_named(void) {
     churn_columns_free(columns);
 }
 
+/* What was read differently or kept against suspicion is counted with its money. */
+static void report_counts_money(void) {
+    static const char csv[] =
+        "customer,time,value\n"
+        "ann,2020-01-05,10\n"
+        "ann,2020-01-05,10\n"
+        "ann,2020-02-05,-4\n";
+    churn_error *error = NULL;
+    churn_event_log *log = NULL;
+    OK(churn_event_log_read_csv((const uint8_t *)csv, sizeof csv - 1, NULL,
+                                "{\"negative_value\": \"refund\"}", NULL, &log, &error));
+    const churn_cleaning_report *report = churn_event_log_report(log);
+    double purchases = 0, refunds = 0, money = 0;
+    uint64_t rows = 0;
+    OK(churn_cleaning_report_money(report, &purchases, &refunds, &error));
+    CHECK(purchases == 20.0 && refunds == 4.0);
+    OK(churn_cleaning_report_money(report, NULL, NULL, &error));
+    OK(churn_cleaning_report_read_as_refund(report, &rows, &money, &error));
+    CHECK(rows == 1 && money == 4.0);
+    OK(churn_cleaning_report_duplicates_kept(report, &rows, &money, &error));
+    CHECK(rows == 1 && money == 10.0);
+    churn_event_log_free(log);
+}
+
 static void empty_log(void) {
     churn_error *error = NULL;
     churn_columns *columns = NULL;
@@ -282,6 +310,8 @@ int main(void) {
     all_columns();
     bad_input_is_named();
     bad_texts_are_named();
+    report_counts_money();
     empty_log();
+    CHECK(churn_cleaning_report_text(NULL) == NULL);
     return 0;
 }

@@ -73,7 +73,7 @@ static void selection(void) {
              CHURN_INVALID_PARAMETER, "as_of");
     FAILS_AT(churn_feature_table_build(log, "2020-04-01", "{\"window\": 3}", NULL, &table, NULL,
                                        &error),
-             CHURN_INVALID_PARAMETER, "spec");
+             CHURN_INVALID_PARAMETER, "features");
     FAILS_AT(churn_feature_table_build(log, NULL, NULL, NULL, &table, NULL, &error),
              CHURN_NULL_POINTER, "as_of");
     FAILS_AT(churn_feature_table_build(NULL, "2020-04-01", NULL, NULL, &table, NULL, &error),
@@ -166,8 +166,91 @@ static void export(void) {
     FAILS_AT(churn_feature_table_export(NULL, &stream, &error), CHURN_NULL_POINTER, "table");
 }
 
+/* Features of one's own: everything is copied, rows stay where they stand. */
+static void own_table(void) {
+    churn_error *error = NULL;
+    churn_customers *customers = NULL;
+    const char *ids[] = {"ann", "bea", "\xc3\xbc" "rs"};
+    char name[] = "visits";
+    const char *names[] = {name, "lifecycle_stage"};
+    double cells[] = {1.0, NAN, 3.0, 0.0, 2.0, 5.0};
+    OK(churn_customers_from_texts(ids, 3, &customers, &error));
+    CHECK(churn_customers_len(customers) == 3);
+    churn_feature_table *table = NULL;
+    OK(churn_feature_table_from_columns(customers, "2020-04-01", names, 2, cells, &table, &error));
+    memset(name, '?', 6);
+    cells[0] = 9.0;
+    churn_customers_free(customers);
+    CHECK(churn_feature_table_len(table) == 3 && churn_feature_table_feature_count(table) == 2);
+    CHECK(churn_feature_table_as_of_micros(table) == INT64_C(1585699200000000));
+    NEAR(value(table, "visits", 0), 1.0);
+    CHECK(isnan(value(table, "visits", 1)));
+    NEAR(value(table, "lifecycle_stage", 2), 5.0);
+    churn_segments *stages = NULL;
+    OK(churn_segments_lifecycle(table, &stages, &error));
+    CHECK(churn_segments_len(stages) == 3);
+    churn_segments_free(stages);
+
+    /* The customers of another table serve as well. */
+    churn_feature_table *more = NULL;
+    OK(churn_feature_table_from_columns(churn_feature_table_customers(table), "2020-04-01", names,
+                                        1, cells, &more, &error));
+    churn_feature_table_free(table);
+    CHECK(churn_feature_table_len(more) == 3);
+    NEAR(value(more, "??????", 0), 9.0);
+    churn_feature_table_free(more);
+}
+
+static void own_tables_are_checked(void) {
+    churn_error *error = NULL;
+    churn_customers *customers = NULL;
+    const int64_t ints[] = {-1, 4, 4};
+    FAILS(churn_customers_from_int64(ints, 3, &customers, &error), CHURN_INVALID_VALUE,
+          "customers[2]: expected ids that ascend and differ, got 4");
+    const uint64_t uints[] = {UINT64_MAX, 1};
+    FAILS(churn_customers_from_uint64(uints, 2, &customers, &error), CHURN_INVALID_VALUE,
+          "customers[1]: expected ids that ascend and differ, got 1");
+    const char *texts[] = {"ann", NULL, "\xff"};
+    FAILS(churn_customers_from_texts(texts, 2, &customers, &error), CHURN_INVALID_VALUE,
+          "customers[1]: expected a customer id, got nothing");
+    FAILS(churn_customers_from_texts(texts, 3, &customers, &error), CHURN_INVALID_VALUE,
+          "customers[2]: expected text in UTF-8, got byte 0xff at offset 0");
+    FAILS_AT(churn_customers_from_int64(NULL, 1, &customers, &error), CHURN_NULL_POINTER, "ids");
+    CHECK(customers == NULL);
+    OK(churn_customers_from_uint64(NULL, 0, &customers, &error));
+    CHECK(churn_customers_len(customers) == 0);
+    churn_customers_free(customers);
+
+    OK(churn_customers_from_int64(ints, 2, &customers, &error));
+    CHECK(churn_customers_id_type(customers) == CHURN_ID_INT64);
+    churn_feature_table *table = NULL;
+    const char *twice[] = {"x", "x"};
+    const char *lost[] = {"x", NULL};
+    const double cells[] = {1.0, 2.0, 3.0, 4.0};
+    FAILS(churn_feature_table_from_columns(customers, "2020-04-01", twice, 2, cells, &table, &error),
+          CHURN_INVALID_PARAMETER, "table.features: expected names that differ, got \"x\" twice");
+    FAILS_AT(churn_feature_table_from_columns(customers, "2020-04-01", lost, 2, cells, &table,
+                                              &error),
+             CHURN_NULL_POINTER, "names");
+    FAILS_AT(churn_feature_table_from_columns(customers, "2020-04-01", lost, 1, NULL, &table,
+                                              &error),
+             CHURN_NULL_POINTER, "values");
+    FAILS_AT(churn_feature_table_from_columns(customers, "2020-04-01", lost, SIZE_MAX, cells, &table,
+                                              &error),
+             CHURN_INVALID_PARAMETER, "names");
+    FAILS_AT(churn_feature_table_from_columns(customers, "now", lost, 1, cells, &table, &error),
+             CHURN_INVALID_PARAMETER, "as_of");
+    FAILS_AT(churn_feature_table_from_columns(NULL, "2020-04-01", lost, 1, cells, &table, &error),
+             CHURN_NULL_POINTER, "customers");
+    CHECK(table == NULL);
+    churn_customers_free(customers);
+}
+
 int main(void) {
     values();
+    own_table();
+    own_tables_are_checked();
+    churn_customers_free(NULL);
     selection();
     population();
     export();

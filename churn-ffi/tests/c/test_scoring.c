@@ -52,17 +52,19 @@ static void scores(void) {
     error = NULL;
 
     size_t factors[3] = {9, 9, 9}, count = 9;
-    double moved[3] = {0};
-    OK(churn_scores_reasons(scores, ann, 3, factors, moved, &count, &error));
+    double moved[3] = {0}, values[3] = {0};
+    OK(churn_scores_reasons(scores, ann, 3, factors, moved, values, &count, &error));
+    NEAR(values[0], 27.0);
+    CHECK(values[2] == 0.0);
     CHECK(count == 2 && factors[0] == 0 && factors[1] == 1 && factors[2] == 9);
     CHECK(moved[0] == -30.0 && moved[1] == -20.0 && moved[2] == 0.0);
-    OK(churn_scores_reasons(scores, ann, 1, factors, moved, &count, &error));
+    OK(churn_scores_reasons(scores, ann, 1, factors, moved, NULL, &count, &error));
     CHECK(count == 1);
-    OK(churn_scores_reasons(scores, ann, 0, NULL, NULL, &count, &error));
+    OK(churn_scores_reasons(scores, ann, 0, NULL, NULL, NULL, &count, &error));
     CHECK(count == 0);
-    FAILS_AT(churn_scores_reasons(scores, ann, 1, NULL, moved, &count, &error), CHURN_NULL_POINTER,
-             "factors");
-    FAILS_AT(churn_scores_reasons(scores, 3, 1, factors, moved, &count, &error),
+    FAILS_AT(churn_scores_reasons(scores, ann, 1, NULL, moved, NULL, &count, &error),
+             CHURN_NULL_POINTER, "factors");
+    FAILS_AT(churn_scores_reasons(scores, 3, 1, factors, moved, NULL, &count, &error),
              CHURN_INVALID_PARAMETER, "row");
 
     churn_texts *sentences = NULL;

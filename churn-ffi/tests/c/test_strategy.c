@@ -120,17 +120,21 @@ static void plan(void) {
     FAILS_AT(churn_plan_why(plan, 0, "de", &texts, &error), CHURN_UNKNOWN_NAME, "language");
 
     uint64_t customers = 0;
-    double responses = 0, contact = 0, offer = 0;
-    OK(churn_plan_action_summary(plan, 0, &customers, &responses, &contact, &offer, &error));
+    double share = 0, responses = 0, contact = 0, offer = 0;
+    OK(churn_plan_action_summary(plan, 0, &customers, &share, &responses, &contact, &offer,
+                                 &error));
     CHECK(customers == 2);
+    NEAR(share, 2.0 / 3.0);
     NEAR(responses, 0.2);
     NEAR(contact, 1.0);
     NEAR(offer, 4.0);
-    OK(churn_plan_action_summary(plan, CHURN_NO_ACTION, &customers, NULL, NULL, NULL, &error));
+    OK(churn_plan_action_summary(plan, CHURN_NO_ACTION, &customers, &share, NULL, NULL, NULL,
+                                 &error));
+    NEAR(share, 1.0 / 3.0);
     CHECK(customers == 1);
-    FAILS_AT(churn_plan_action_summary(plan, 1, &customers, NULL, NULL, NULL, &error),
+    FAILS_AT(churn_plan_action_summary(plan, 1, &customers, NULL, NULL, NULL, NULL, &error),
              CHURN_INVALID_PARAMETER, "index");
-    CHECK(churn_plan_action_summary(plan, -2, &customers, NULL, NULL, NULL, &error) ==
+    CHECK(churn_plan_action_summary(plan, -2, &customers, NULL, NULL, NULL, NULL, &error) ==
           CHURN_INVALID_PARAMETER);
     churn_error_free(error);
     error = NULL;

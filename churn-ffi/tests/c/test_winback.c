@@ -118,6 +118,83 @@ static void stories(void) {
     churn_win_back_free(result);
 }
 
+/* Without an instant all events are the past. */
+static void day_after_the_last_event(void) {
+    churn_error *error = NULL;
+    churn_event_log *log = small_shop();
+    churn_win_back *result = NULL;
+    OK(churn_win_back_run(log, NULL, NULL, NULL, &result, &error));
+    churn_event_log_free(log);
+    /* dora bought on 2020-05-01. */
+    CHECK(churn_plan_as_of_micros(churn_win_back_plan(result)) == INT64_C(1588377600000000));
+    CHECK(churn_plan_len(churn_win_back_plan(result)) == 4);
+
+    churn_bytes *english = NULL, *chinese = NULL;
+    OK(churn_win_back_plan_csv(result, NULL, &english, &error));
+    OK(churn_win_back_plan_csv(result, "zh", &chinese, &error));
+    churn_bytes *none = NULL;
+    FAILS_AT(churn_win_back_plan_csv(result, "de", &none, &error), CHURN_UNKNOWN_NAME, "language");
+    FAILS_AT(churn_win_back_plan_csv(NULL, NULL, &none, &error), CHURN_NULL_POINTER, "result");
+    FAILS_AT(churn_win_back_plan_csv(result, NULL, NULL, &error), CHURN_NULL_POINTER, "csv");
+    CHECK(none == NULL);
+    churn_win_back_free(result);
+    static const char header[] = "customer,as_of,churn_probability,horizon_days,risk_tier,";
+    const char *bytes = (const char *)churn_bytes_data(english);
+    size_t length = churn_bytes_len(english), lines = 0;
+    CHECK(length > sizeof header && memcmp(bytes, header, sizeof header - 1) == 0);
+    for (size_t i = 0; i < length; i++) {
+        lines += bytes[i] == '\n';
+    }
+    CHECK(lines == 5 && bytes[length - 1] == '\n');
+    CHECK(churn_bytes_len(chinese) != length ||
+          memcmp(bytes, churn_bytes_data(chinese), length) != 0);
+    churn_bytes_free(english);
+    churn_bytes_free(chinese);
+
+    churn_columns *columns = NULL;
+    OK(churn_columns_new(&columns, &error));
+    OK(churn_columns_set_int64(columns, CHURN_COLUMN_CUSTOMER, NULL, 0, &error));
+    OK(churn_columns_set_times(columns, NULL, 0, "D", &error));
+    OK(churn_columns_set_kind(columns, CHURN_KIND_PURCHASE, &error));
+    OK(churn_event_log_build(columns, NULL, NULL, &log, &error));
+    churn_columns_free(columns);
+    result = NULL;
+    FAILS(churn_win_back_run(log, NULL, NULL, NULL, &result, &error), CHURN_NOT_ENOUGH_DATA,
+          "events: expected at least one event, or a stated as_of, got none");
+    CHECK(result == NULL);
+    churn_event_log_free(log);
+}
+
+/* Defaults handed back change nothing. */
+static void defaults(void) {
+    churn_error *error = NULL;
+    churn_event_log *log = small_shop();
+    churn_texts *json = NULL;
+    const char *settings = NULL;
+    OK(churn_defaults_json("winback", &json, &error));
+    CHECK(churn_texts_len(json) == 1);
+    OK(churn_texts_get(json, 0, &settings, &error));
+    churn_win_back *plain = NULL, *stated = NULL;
+    OK(churn_win_back_run(log, NULL, NULL, NULL, &plain, &error));
+    OK(churn_win_back_run(log, NULL, settings, NULL, &stated, &error));
+    churn_texts_free(json);
+    churn_event_log_free(log);
+    churn_bytes *a = NULL, *b = NULL;
+    OK(churn_win_back_plan_csv(plain, NULL, &a, &error));
+    OK(churn_win_back_plan_csv(stated, NULL, &b, &error));
+    CHECK(churn_bytes_len(a) == churn_bytes_len(b));
+    CHECK(memcmp(churn_bytes_data(a), churn_bytes_data(b), churn_bytes_len(a)) == 0);
+    churn_bytes_free(a);
+    churn_bytes_free(b);
+    churn_win_back_free(plain);
+    churn_win_back_free(stated);
+    json = NULL;
+    FAILS_AT(churn_defaults_json("card", &json, &error), CHURN_UNKNOWN_NAME, "defaults");
+    FAILS_AT(churn_defaults_json(NULL, &json, &error), CHURN_NULL_POINTER, "name");
+    FAILS_AT(churn_defaults_json("grid", NULL, &error), CHURN_NULL_POINTER, "json");
+    CHECK(json == NULL);
+}
+
 static void bad_settings_are_named(void) {
     churn_error *error = NULL;
     churn_event_log *log = shop();
@@ -125,7 +202,7 @@ static void bad_settings_are_named(void) {
     FAILS_AT(churn_win_back_run(log, "tomorrow", NULL, NULL, &result, &error),
              CHURN_INVALID_PARAMETER, "as_of");
     FAILS_AT(churn_win_back_run(log, AS_OF, "{\"score\": 1}", NULL, &result, &error),
-             CHURN_INVALID_PARAMETER, "settings");
+             CHURN_INVALID_PARAMETER, "winback");
     FAILS_AT(churn_win_back_run(log, AS_OF, "{\"risk_tiers\": {\"high\": 0.2}}", NULL, &result,
                                 &error),
              CHURN_INVALID_PARAMETER, "risk_tiers.high");
@@ -186,8 +263,12 @@ static void threads(void) {
 int main(void) {
     same_as_the_steps();
     stories();
+    day_after_the_last_event();
+    defaults();
     bad_settings_are_named();
     threads();
+    churn_bytes_free(NULL);
+    CHECK(churn_bytes_len(NULL) == 0 && churn_bytes_data(NULL) == NULL);
     churn_win_back_free(NULL);
     CHECK(churn_win_back_features(NULL) == NULL && churn_win_back_population(NULL) == NULL);
     CHECK(churn_win_back_scores(NULL) == NULL && churn_win_back_risk_tier(NULL) == NULL);
