@@ -115,7 +115,7 @@ impl Span {
 }
 
 /// Logs are equal if they hold the same events of the same customers in the same order and count
-/// the same rows, wherever the events lie in memory and by whichever cleaning they came there.
+/// the same rows, wherever the events lie in memory and whatever the policies for the next batch.
 impl PartialEq for EventLog {
     fn eq(&self, other: &Self) -> bool {
         fn column<T>(column: Option<&Vec<T>>, span: Span) -> Option<&[T]> {
