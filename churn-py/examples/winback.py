@@ -6,6 +6,7 @@
 """
 
 import argparse
+import pathlib
 import sys
 
 import churn
@@ -35,7 +36,7 @@ def main() -> None:
 
     # 1. Events: read, clean, put in order.
     if args.events is None:
-        log = churn.EventLog(churn.Shop().open(), progress=progress_bar)
+        log = churn.Shop().open().log(progress=progress_bar)
     else:
         log = churn.EventLog.from_csv(
             args.events,
@@ -52,17 +53,20 @@ def main() -> None:
     result = churn.winback(log, args.as_of, progress=progress_bar)
 
     # 3. What a person wants to read.
-    headline = ["total_value", "orders", "days_since_last", "silence_tail", "activity"]
-    features = log.features(args.as_of, features=headline)
     for segments in (result.rfm_segment, result.risk_tier):
-        print(segments.profile(features), end="\n\n")
+        profile = segments.profile(result.features)
+        columns = ["segment", "size", "share", "money", "mean_days_since_last"]
+        print("  ".join(columns))
+        for row in zip(*(profile.column(name) for name in columns)):
+            print(*(f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row), sep="  ")
+        print()
     print(result.plan, end="\n\n")
     for customer in result.examples():
         print(result.story(customer, language=args.language), end="\n\n")
 
     # 4. What a machine wants to read.
     if args.out:
-        result.write_plan(args.out, language=args.language)
+        pathlib.Path(args.out).write_bytes(result.plan_csv(language=args.language))
         print(f"Plan for {len(result.plan)} customers in {args.out}")
 
 

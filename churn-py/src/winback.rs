@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use churn_core::winback::{WinBack as Flow, WinBackSettings};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::errors::OrRaise;
 use crate::features::FeatureTable;
@@ -81,6 +81,20 @@ impl WinBack {
             .collect()
     }
 
+    /// The plan as the bytes of a CSV file, one row per customer.
+    #[pyo3(signature = (*, language=None))]
+    fn plan_csv<'py>(
+        &self,
+        py: Python<'py>,
+        language: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let language = read_language(language)?;
+        let mut bytes = Vec::new();
+        py.detach(|| self.flow.write_plan(&mut bytes, language))
+            .or_raise(py)?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
     fn __repr__(&self) -> String {
         format!(
             "WinBack({} customers as of {})",
@@ -97,15 +111,18 @@ impl WinBack {
 
 /// Features, scores, segments and plan of all customers with an event before `as_of`.
 #[pyfunction]
-#[pyo3(signature = (log, as_of, *, progress=None, **settings))]
+#[pyo3(signature = (log, as_of=None, *, progress=None, **settings))]
 pub(crate) fn winback(
+    py: Python<'_>,
     log: &events::EventLog,
-    as_of: &Bound<'_, PyAny>,
+    as_of: Option<&Bound<'_, PyAny>>,
     progress: Option<&Bound<'_, PyAny>>,
     settings: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<WinBack> {
-    let py = as_of.py();
-    let as_of = convert::as_of(as_of)?;
+    let as_of = match as_of {
+        Some(as_of) => convert::as_of(as_of)?,
+        None => log.log.day_after_last().or_raise(py)?,
+    };
     let settings = read(py, settings)?;
     let flow = progress::run(py, progress, |progress| {
         Flow::run(&log.log, as_of, &settings, progress)

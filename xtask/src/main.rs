@@ -138,7 +138,7 @@ fn python(run: &mut Run) -> Outcome {
         // The dev profile shares every dependency that the Rust tests have built.
         let mut command = Command::new(&interpreter);
         command
-            .args(["-m", "maturin", "develop", "--quiet", "--skip-install"])
+            .args(["-m", "maturin", "develop", "--quiet"])
             .env("VIRTUAL_ENV", &venv)
             .current_dir(&folder);
         run.call(&mut command)

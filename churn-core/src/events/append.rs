@@ -73,7 +73,9 @@ impl EventLog {
     /// ```
     /// use churn_core::events::{Cleaning, EventColumns, EventKind};
     /// use churn_core::{EventLog, TimeUnit};
-    /// let rows = |ids, days| EventColumns::new(ids, days, TimeUnit::Day, EventKind::Purchase);
+    /// fn rows<'a>(ids: &'a [&'a str], days: &'a [i64]) -> EventColumns<'a> {
+    ///     EventColumns::new(ids, days, TimeUnit::Day, EventKind::Purchase)
+    /// }
     /// let mut log = EventLog::from_columns(&rows(&["ann", "bea"], &[10, 12]), &Cleaning::default())?;
     /// let appended = log.append(&rows(&["bea", "cyd"], &[11, 13]))?;
     /// assert_eq!((appended.touched, appended.new_customers), (vec![1, 2], 1));

@@ -166,7 +166,9 @@ pub(super) fn fill(
 /// use churn_core::events::{Cleaning, EventColumns, EventKind};
 /// use churn_core::features::{Describer, FeatureSpec, Population};
 /// use churn_core::{AsOf, EventLog, TimeUnit};
-/// let rows = |ids, days| EventColumns::new(ids, days, TimeUnit::Day, EventKind::Purchase);
+/// fn rows<'a>(ids: &'a [&'a str], days: &'a [i64]) -> EventColumns<'a> {
+///     EventColumns::new(ids, days, TimeUnit::Day, EventKind::Purchase)
+/// }
 /// let mut log = EventLog::from_columns(&rows(&["ann", "bea"], &[10, 12]), &Cleaning::default())?;
 /// let as_of = AsOf::parse("1970-02-01")?;
 /// let spec = FeatureSpec::default().with_features(["orders", "days_since_last"]);

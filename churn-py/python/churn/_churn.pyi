@@ -467,15 +467,20 @@ class WinBack:
         """One customer told as a story: the numbers, the reasons, the offer."""
     def examples(self) -> list[CustomerId]:
         """The customers worth telling about, one per risk tier from high to low."""
+    def plan_csv(self, *, language: Language | None = None) -> bytes:
+        """The plan as the bytes of a CSV file, one row per customer."""
 
 def winback(
     log: EventLog,
-    as_of: Instant,
+    as_of: Instant | None = None,
     *,
     progress: Progress | None = None,
     **settings: Unpack[WinBackSettings],
 ) -> WinBack:
-    """Features, scores, segments and plan of all customers with an event before ``as_of``."""
+    """Features, scores, segments and plan of all customers with an event before ``as_of``.
+
+    Without ``as_of`` it is the day after the last event: the first as of which the log is all past.
+    """
 
 @final
 class Shop:
