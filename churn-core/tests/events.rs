@@ -71,7 +71,7 @@ fn unsigned_ids_beyond_the_signed_range() {
 
 #[test]
 fn many_events_of_one_customer() {
-    let n = 300_000;
+    let n = 10_000_000;
     let ids = vec![1_i64; n];
     let times: Vec<i64> = (0..n as i64).map(|i| (i * 7_919) % 1_000_003).collect();
     let log = build(&EventColumns::new(

@@ -90,6 +90,26 @@ fn a_file_with_other_names_gives_a_plan_file() {
 }
 
 #[test]
+fn what_cannot_be_read_is_counted() {
+    let events = scratch("unreadable.csv");
+    fs::write(
+        &events,
+        "customer,time,value\n1,2021-01-01,5\n1,soon,7\n2,2021-01-02,much\n",
+    )
+    .unwrap();
+    let text = stdout(&winback(&[
+        "--events",
+        events.to_str().unwrap(),
+        "--lenient",
+    ]));
+    assert!(text.contains("unreadable cells               2"), "{text}");
+    assert!(
+        text.contains("missing_time                 1   money 7.00"),
+        "{text}"
+    );
+}
+
+#[test]
 fn mistakes_are_said_plainly() {
     let said = |args: &[&str]| {
         let output = winback(args);

@@ -450,6 +450,7 @@ impl Inputs {
             channel: events.channel.as_deref().map(texts),
             order: events.order.as_deref().map(id_column),
             item: events.item.as_deref().map(id_column),
+            unreadable_cells: 0,
         };
         EventLog::from_columns(&columns, &cleaning)
     }

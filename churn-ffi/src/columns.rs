@@ -148,6 +148,7 @@ impl churn_columns {
                 },
                 order: optional_ids(self.order, CHURN_COLUMN_ORDER)?,
                 item: optional_ids(self.item, CHURN_COLUMN_ITEM)?,
+                unreadable_cells: 0,
             })
         }
     }

@@ -26,31 +26,12 @@ pub(crate) fn read(ids: &Bound<'_, PyAny>) -> PyResult<customers::Customers> {
     if let Ok(customers) = ids.cast::<Customers>() {
         return Ok(customers.get().ids.clone());
     }
-    let ids = convert::ids("customers", ids)?;
-    let customers = match &ids {
-        Ids::Ints(ids) => customers::Customers::from_ints(ids.iter().copied()),
-        Ids::Texts(ids) => customers::Customers::from_texts(ids.iter().map(String::as_str)),
-    };
-    let same = |row: usize, id: CustomerId<'_>| match &ids {
-        Ids::Ints(ids) => id == CustomerId::Int(ids[row]),
-        Ids::Texts(ids) => id == CustomerId::Text(&ids[row]),
-    };
-    let wrong = customers
-        .iter()
-        .enumerate()
-        .find(|(row, id)| !same(*row, *id));
-    let wrong = wrong.map(|(row, _)| row);
-    let wrong = wrong.or((customers.len() < ids.len()).then_some(customers.len()));
-    match wrong {
-        None => Ok(customers),
-        Some(row) => Err(Error::invalid_value(
-            "customers",
-            row,
-            "ids that ascend and differ",
-            ids.show(row),
-        ))
-        .or_raise(py),
+    match convert::ids("customers", ids)? {
+        Ids::Ints(ids) => customers::Customers::from_rows(ids),
+        Ids::Uints(ids) => customers::Customers::from_rows(ids),
+        Ids::Texts(ids) => customers::Customers::from_rows(ids.iter().map(String::as_str)),
     }
+    .or_raise(py)
 }
 
 /// The row of an id given as Python has it, or `None`.

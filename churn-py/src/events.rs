@@ -159,6 +159,7 @@ impl EventLog {
         }
         let report = PyDict::new(py);
         report.set_item("rows_in", from.rows_in)?;
+        report.set_item("unreadable_cells", from.unreadable_cells)?;
         report.set_item("rows_kept", from.rows_kept)?;
         report.set_item("rows_dropped", from.rows_dropped())?;
         report.set_item("purchases_kept", from.purchases_kept)?;

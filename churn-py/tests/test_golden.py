@@ -124,7 +124,7 @@ def some(value: float) -> float | None:
 def events_clean(inputs: Inputs) -> Any:
     cleaned = log(inputs)
     report = dict(cleaned.report)
-    del report["rows_dropped"]
+    del report["rows_dropped"], report["unreadable_cells"]
     report["dropped"] = {
         name: tally for name, tally in report["dropped"].items() if tally["rows"]
     }

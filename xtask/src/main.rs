@@ -147,7 +147,52 @@ fn python(run: &mut Run) -> Outcome {
         let mut command = Command::new(&interpreter);
         command.args(["-m", "pytest"]).current_dir(&folder);
         run.call(&mut command)
-    })
+    })?;
+    run.step("python wheel", |run| wheel(run, &folder, &interpreter))
+}
+
+/// What `pip install ./churn-py` gives a user: a release wheel for every later Python, small, that
+/// works in an environment with nothing else in it.
+fn wheel(run: &Run, folder: &Path, interpreter: &Path) -> Outcome {
+    let (wheels, bare) = (run.target.join("wheels"), run.target.join("bare"));
+    // An old wheel must not stand in for a new one that was not built.
+    let _ = fs::remove_dir_all(&wheels);
+    run.call(
+        Command::new(interpreter)
+            .args(["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"])
+            .arg(&wheels)
+            .arg(folder),
+    )?;
+    let built = fs::read_dir(&wheels).map_err(|e| format!("{}: {e}", wheels.display()))?;
+    let built: Vec<PathBuf> = built.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let [wheel] = built.as_slice() else {
+        return Err(format!("expected one wheel, got {built:?}"));
+    };
+    let size = fs::metadata(wheel)
+        .map_err(|e| format!("{}: {e}", wheel.display()))?
+        .len();
+    println!("{}: {:.1} MB", wheel.display(), size as f64 / 1e6);
+    if !wheel.to_string_lossy().contains("abi3") || size > 20_000_000 {
+        return Err("expected an abi3 wheel of at most 20 MB".to_owned());
+    }
+    run.call(
+        Command::new(interpreter)
+            .args(["-m", "venv", "--clear"])
+            .arg(&bare),
+    )?;
+    let bin = bare
+        .join(if cfg!(windows) { "Scripts" } else { "bin" })
+        .join("python");
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ];
+    run.call(Command::new(&bin).args(pip).arg(wheel))?;
+    let check = "import churn; print(churn.winback(churn.Shop(customers=50).open().log()))";
+    run.call(Command::new(&bin).args(["-c", check]))
 }
 
 /// Makes the environment once, and again whenever the pinned requirements change.

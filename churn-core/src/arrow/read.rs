@@ -158,6 +158,7 @@ impl EventBatches {
             channel: self.channel.as_ref().map(Column::texts).transpose()?,
             order: self.order.as_ref().map(Column::ids).transpose()?,
             item: self.item.as_ref().map(Column::ids).transpose()?,
+            unreadable_cells: 0,
         })
     }
 }

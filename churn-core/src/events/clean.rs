@@ -219,6 +219,9 @@ pub struct Tally {
 pub struct CleaningReport {
     /// Rows handed in.
     pub rows_in: u64,
+    /// Cells of the input that could not be read and count as missing; what became of their rows
+    /// stands under the reasons.
+    pub unreadable_cells: u64,
     /// Rows in the log.
     pub rows_kept: u64,
     /// Money of the purchases in the log (currency).
@@ -252,6 +255,9 @@ impl std::fmt::Display for CleaningReport {
             "rows kept           {:>12}   purchases {:.2}, refunds {:.2}",
             self.rows_kept, self.purchases_kept, self.refunds_kept
         )?;
+        if self.unreadable_cells > 0 {
+            writeln!(f, "unreadable cells    {:>12}", self.unreadable_cells)?;
+        }
         writeln!(f, "rows dropped        {:>12}", self.rows_dropped())?;
         for reason in DropReason::ALL {
             let tally = self.dropped(reason);
@@ -282,6 +288,7 @@ impl std::fmt::Display for CleaningReport {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Ledger {
     pub(super) rows_in: u64,
+    pub(super) unreadable_cells: u64,
     pub(super) rows_kept: u64,
     pub(super) bought: ExactSum,
     pub(super) refunded: ExactSum,
@@ -294,6 +301,7 @@ impl Ledger {
     pub(super) fn report(&self) -> CleaningReport {
         CleaningReport {
             rows_in: self.rows_in,
+            unreadable_cells: self.unreadable_cells,
             rows_kept: self.rows_kept,
             purchases_kept: self.bought.value(),
             refunds_kept: self.refunded.value(),
@@ -305,6 +313,7 @@ impl Ledger {
 
     pub(super) fn merge(&mut self, other: &Ledger) {
         self.rows_in += other.rows_in;
+        self.unreadable_cells += other.unreadable_cells;
         self.rows_kept += other.rows_kept;
         self.bought.merge(other.bought);
         self.refunded.merge(other.refunded);

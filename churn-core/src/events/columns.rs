@@ -180,6 +180,8 @@ pub struct EventColumns<'a> {
     pub order: Option<IdColumn<'a>>,
     /// The item bought, viewed or touched.
     pub item: Option<IdColumn<'a>>,
+    /// Cells that whoever read the columns could not read and left out; for the cleaning report.
+    pub unreadable_cells: u64,
 }
 
 impl<'a> EventColumns<'a> {
@@ -202,6 +204,7 @@ impl<'a> EventColumns<'a> {
             channel: None,
             order: None,
             item: None,
+            unreadable_cells: 0,
         }
     }
 

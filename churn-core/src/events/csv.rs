@@ -237,6 +237,7 @@ impl CsvEvents {
             channel: self.channels.as_ref().map(Names::column),
             order: self.orders.as_ref().map(Texts::column),
             item: self.items.as_ref().map(Texts::column),
+            unreadable_cells: self.unreadable,
         }
     }
 

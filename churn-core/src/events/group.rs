@@ -154,6 +154,7 @@ pub(super) fn build(
     let cleaner = RowCleaner::new(columns, cleaning)?;
     let mut ledger = Ledger {
         rows_in: rows as u64,
+        unreadable_cells: columns.unreadable_cells,
         ..Ledger::default()
     };
     let buckets = check_rows(&cleaner, rows, &mut ledger, progress)?;

@@ -37,7 +37,7 @@ impl FeedbackSettings {
     }
 }
 
-pub(super) const COUNT: usize = 6;
+pub(super) const COUNT: usize = 7;
 
 pub(super) fn catalogue(settings: &FeedbackSettings, out: &mut Vec<FeatureInfo>) {
     let recent = settings.complaints_days;
@@ -51,6 +51,9 @@ pub(super) fn catalogue(settings: &FeedbackSettings, out: &mut Vec<FeatureInfo>)
         .at_most(1.0),
         FeatureInfo::new("refunds", "count", "number of refund events").at_least(0.0),
         FeatureInfo::new("complaints", "count", "number of complaints").at_least(0.0),
+        FeatureInfo::new("complaint_rate", "ratio", "complaints per order")
+            .undefined("NaN for those who never bought")
+            .at_least(0.0),
         FeatureInfo::new(
             "service_contacts",
             "count",
@@ -128,6 +131,11 @@ impl Feedback {
             },
             purchases.refunds as f64,
             self.complaints as f64,
+            if purchases.orders > 0 {
+                self.complaints as f64 / purchases.orders as f64
+            } else {
+                f64::NAN
+            },
             self.contacts as f64,
             self.recent as f64,
             self.last_complaint
@@ -159,6 +167,7 @@ mod tests {
         for (name, ann) in [
             ("refunds", 1.0),
             ("complaints", 2.0),
+            ("complaint_rate", 2.0),
             ("complaints_90d", 1.0),
             ("service_contacts", 1.0),
             ("days_since_last_complaint", 10.0),
@@ -166,5 +175,8 @@ mod tests {
             assert_eq!(column(&table, name)[0], ann, "{name}");
         }
         assert!(column(&table, "days_since_last_complaint")[1].is_nan());
+        // Bea never bought, cid never complained.
+        assert!(column(&table, "complaint_rate")[1].is_nan());
+        assert_eq!(column(&table, "complaint_rate")[2], 0.0);
     }
 }

@@ -6,27 +6,37 @@ use super::WinBack;
 use crate::error::Result;
 use crate::text::Language;
 
+/// How many customers are told about.
+const EXAMPLES: usize = 3;
+
 /// How many reasons a story gives.
 const REASONS: usize = 3;
 
 impl WinBack {
-    /// The customers worth telling about, one per risk tier from high to low: the one with an
-    /// action who spent most (the first of equals). Tiers without such a customer are left out.
+    /// Three customers worth telling about: from each risk tier, high to low, the one with an
+    /// action who spent most (the first of equals); where a tier has none, the next one of the
+    /// others. Fewer only where fewer customers have an action.
     ///
     /// # Errors
     /// `UnknownName` if the features were built without `total_value`.
     pub fn examples(&self) -> Result<Vec<usize>> {
         let money = self.features.column("total_value")?;
-        let tiers = (0..self.risk_tier.labels().len() as u32).rev();
-        Ok(tiers
-            .filter_map(|tier| {
-                (0..money.len())
-                    .filter(|row| {
-                        self.risk_tier.codes()[*row] == tier && self.plan.action(*row).is_some()
-                    })
-                    .reduce(|best, row| if money[row] > money[best] { row } else { best })
-            })
-            .collect())
+        let tiers = self.risk_tier.codes();
+        let mut candidates: Vec<usize> = (0..money.len())
+            .filter(|row| self.plan.action(*row).is_some())
+            .collect();
+        // The sort is stable: equal spenders stay in the order of their rows.
+        candidates.sort_by(|a, b| money[*b].total_cmp(&money[*a]));
+        let first_of_tier = |tier: u32| candidates.iter().copied().find(|row| tiers[*row] == tier);
+        let mut chosen: Vec<usize> = (0..self.risk_tier.labels().len() as u32)
+            .filter_map(first_of_tier)
+            .collect();
+        let others = candidates.iter().filter(|row| !chosen.contains(row));
+        let missing = EXAMPLES.saturating_sub(chosen.len());
+        let others: Vec<usize> = others.copied().take(missing).collect();
+        chosen.extend(others);
+        chosen.sort_by_key(|row| std::cmp::Reverse(tiers[*row]));
+        Ok(chosen)
     }
 
     /// What is known of one customer, why the score is what it is, and what the plan says.

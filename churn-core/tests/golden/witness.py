@@ -397,6 +397,9 @@ def features(past: Past, spec: dict, known: dict) -> dict[str, list[float]]:
     out["refund_rate"] = np.where((refunded > 0) & (refunded >= total), 1.0, share)
     out["refunds"] = past.count("e where kind = 'refund'")
     out["complaints"] = past.count("e where kind = 'complaint'")
+    orders = np.asarray(out["orders"], dtype=float)
+    rate = out["complaints"] / np.where(orders > 0, orders, 1.0)
+    out["complaint_rate"] = np.where(orders > 0, rate, math.nan)
     out["service_contacts"] = past.count("e where kind = 'service_contact'")
     out[f"complaints_{recent}d"] = past.count(
         f"e where kind = 'complaint' and t >= {as_of - recent * DAY}"

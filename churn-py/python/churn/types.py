@@ -85,6 +85,7 @@ class CleaningReport(TypedDict):
     """What cleaning did to a log."""
 
     rows_in: int
+    unreadable_cells: int
     rows_kept: int
     rows_dropped: int
     purchases_kept: float

@@ -74,27 +74,11 @@ pub(crate) fn events(data: &Bound<'_, PyAny>, names: &ColumnNames) -> PyResult<E
         .or_raise(py)
 }
 
-/// Ids in one of two types.
+/// Ids in one of three types.
 pub(crate) enum Ids {
     Ints(Vec<i64>),
+    Uints(Vec<u64>),
     Texts(Vec<String>),
-}
-
-impl Ids {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Ids::Ints(ids) => ids.len(),
-            Ids::Texts(ids) => ids.len(),
-        }
-    }
-
-    /// An id for a message.
-    pub(crate) fn show(&self, row: usize) -> String {
-        match self {
-            Ids::Ints(ids) => ids[row].to_string(),
-            Ids::Texts(ids) => format!("{:?}", ids[row]),
-        }
-    }
 }
 
 /// Ids from an array or a list, none missing.
@@ -110,20 +94,38 @@ pub(crate) fn ids(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<Ids> {
     let texts = cells
         .first()
         .is_some_and(|cell| cell.is_instance_of::<PyString>());
-    let (mut ints, mut strings) = (Vec::new(), Vec::new());
-    for (row, cell) in cells.iter().enumerate() {
-        if texts {
-            let text = cell.extract::<String>();
-            strings.push(text.map_err(|_| invalid_cell(what, row, "a text", cell))?);
-        } else {
-            let id = cell.extract::<i64>();
-            ints.push(id.map_err(|_| invalid_cell(what, row, "an integer of 64 bits", cell))?);
-        }
+    if texts {
+        let read = |(row, cell): (usize, &Bound<'_, PyAny>)| {
+            cell.extract::<String>()
+                .map_err(|_| invalid_cell(what, row, "a text", cell))
+        };
+        return Ok(Ids::Texts(
+            cells
+                .iter()
+                .enumerate()
+                .map(read)
+                .collect::<PyResult<_>>()?,
+        ));
     }
-    Ok(match texts {
-        true => Ids::Texts(strings),
-        false => Ids::Ints(ints),
-    })
+    // Signed where all fit, for that is what integers in Python's data frames are.
+    if let Ok(ints) = cells
+        .iter()
+        .map(|cell| cell.extract::<i64>())
+        .collect::<PyResult<_>>()
+    {
+        return Ok(Ids::Ints(ints));
+    }
+    let read = |(row, cell): (usize, &Bound<'_, PyAny>)| {
+        cell.extract::<u64>()
+            .map_err(|_| invalid_cell(what, row, "an integer of 64 bits", cell))
+    };
+    Ok(Ids::Uints(
+        cells
+            .iter()
+            .enumerate()
+            .map(read)
+            .collect::<PyResult<_>>()?,
+    ))
 }
 
 /// Columns of numbers from a mapping of names to arrays or lists; missing cells are NaN.
