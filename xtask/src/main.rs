@@ -4,6 +4,8 @@
 //! fastest; `cargo xtask test rust|python|c` runs one part of it. Each step is an ordinary command
 //! that is printed first, so that it can be repeated by hand.
 
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a program speaks there
+
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
