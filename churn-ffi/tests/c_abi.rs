@@ -189,7 +189,8 @@ fn example() {
     let program = compile(&root().join("examples/pipeline.c"), Link::Shared);
     let simulated = run(&program, &[]);
     assert_eq!(simulated, run(&program, &[]), "one seed, one answer");
-    assert!(simulated.contains("Plan as of 2023-10-01"), "{simulated}");
+    assert!(simulated.contains("Plan as of 2024-01-01"), "{simulated}");
+    assert!(simulated.contains("champions"), "{simulated}");
     assert!(simulated.contains("risk_tier is high"), "{simulated}");
 
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pipeline.csv");
@@ -200,7 +201,12 @@ fn example() {
     let file = file.to_str().unwrap();
     let options = r#"{"delimiter": ";",
         "names": {"customer": "who", "time": "day", "value": "money"}}"#;
-    let printed = run(&program, &[file, "2020-04-01", options]);
+    let plan = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plan.csv");
+    let printed = run(
+        &program,
+        &[file, "2020-04-01", plan.to_str().unwrap(), options],
+    );
+    assert_eq!(fs::read(&plan).unwrap(), plan_of_the_core(file, options));
     assert!(
         printed.contains("rows kept                      6"),
         "{printed}"
@@ -219,6 +225,25 @@ fn example() {
     let words = String::from_utf8_lossy(&failed.stderr).into_owned();
     assert_eq!(failed.status.code(), Some(1), "{words}");
     assert!(words.starts_with("UnknownName: "), "{words}");
+}
+
+/// The plan that a Rust application would write for the same file.
+fn plan_of_the_core(file: &str, options: &str) -> Vec<u8> {
+    use churn_core::events::{Cleaning, CsvEvents};
+    use churn_core::progress::Progress;
+    use churn_core::winback::{WinBack, WinBackSettings};
+    let options = churn_core::settings::from_json("csv", options).unwrap();
+    let input = fs::File::open(file).unwrap();
+    let events = CsvEvents::read(input, &options, &Progress::none()).unwrap();
+    let log = churn_core::EventLog::from_columns(&events.columns(), &Cleaning::default()).unwrap();
+    let as_of = churn_core::AsOf::parse("2020-04-01").unwrap();
+    let settings = WinBackSettings::default();
+    let result = WinBack::run(&log, as_of, &settings, &Progress::none()).unwrap();
+    let mut plan = Vec::new();
+    result
+        .write_plan(&mut plan, churn_core::text::Language::English)
+        .unwrap();
+    plan
 }
 
 /// The C example of the README, as it stands there.

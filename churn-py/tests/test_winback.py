@@ -236,10 +236,14 @@ def test_own_features_can_be_scored():
     assert card.score(table).churn_probability.tolist() == [1 / 3, 0.5, 0.8]
     again = churn.FeatureTable.from_columns(table.customers, AS_OF, columns)
     assert again.customers == table.customers
-    for customers, row in [(["bea", "ann"], 0), (["ann", "ann"], 1), ([2, 1], 0), ([1, 2, 2], 2)]:
+    for customers, row in [(["bea", "ann"], 1), (["ann", "ann"], 1), ([2, 1], 1), ([1, 2, 2], 2)]:
         with pytest.raises(churn.InvalidValueError, match="ids that ascend and differ") as caught:
             churn.FeatureTable.from_columns(customers, AS_OF, {})
         assert caught.value.row == row
+    with pytest.raises(churn.InvalidValueError, match="a customer id, got nothing"):
+        churn.FeatureTable.from_columns(["", "ann"], AS_OF, {})
+    large = churn.FeatureTable.from_columns([1, 2**64 - 1], AS_OF, {})
+    assert large.customers.to_list() == [1, 2**64 - 1]
     with pytest.raises(churn.LengthMismatchError, match="table.x: expected 2 rows, got 1"):
         churn.FeatureTable.from_columns([1, 2], AS_OF, {"x": [1.0]})
     with pytest.raises(churn.InvalidParameterError, match="table.x: expected numbers"):
