@@ -3,7 +3,8 @@
 use churn_core::events::{
     Cleaning, DropReason, DuplicatePolicy, EventColumns, EventKind, IdColumn, TextCells, TextColumn,
 };
-use churn_core::features::{FeatureSpec, build};
+use churn_core::features::{Describer, FeatureSpec, Population, build};
+use churn_core::progress::{Control, Progress, Update};
 use churn_core::{AsOf, ErrorKind, EventLog, TimeUnit};
 use proptest::prelude::*;
 
@@ -244,4 +245,96 @@ fn what_a_batch_drops_is_counted_for_it_and_for_the_log() {
         (log.report().rows_in, log.report().purchases_kept),
         (4, 5.0)
     );
+}
+
+/// Batches may lack columns that the log has, and bring columns that it lacks.
+#[test]
+fn columns_may_come_and_go() {
+    let plain = EventColumns::new(&["a", "b"], &[1, 2], TimeUnit::Day, EventKind::Purchase);
+    let full = EventColumns::new(&["b", "c"], &[1, 3], TimeUnit::Day, EventKind::Purchase)
+        .with_channels(&["sms", "email"])
+        .with_orders(&["o1", "o2"])
+        .with_items(&[7_u64, 5]);
+    let more = EventColumns::new(&["c"], &[3], TimeUnit::Day, EventKind::Purchase)
+        .with_channels(&["app"])
+        .with_orders(&["o2"])
+        .with_items(&[6_u64]);
+    let ids = ["a", "b", "b", "c", "a", "b", "c"];
+    let days = [1, 2, 1, 3, 1, 2, 3];
+    let mut all = EventColumns::new(&ids, &days, TimeUnit::Day, EventKind::Purchase)
+        .with_channels(&["", "", "sms", "email", "", "", "app"])
+        .with_orders(&["", "", "o1", "o2", "", "", "o2"])
+        .with_items(&[0_u64, 0, 7, 5, 0, 0, 6]);
+    let valid = [false, false, true, true, false, false, true];
+    all.item.as_mut().unwrap().valid = Some(valid.as_slice().into());
+
+    let mut log = EventLog::from_columns(&plain, &Cleaning::default()).unwrap();
+    for batch in [&full, &plain, &more] {
+        log.append(batch).unwrap();
+    }
+    assert!(log == EventLog::from_columns(&all, &Cleaning::default()).unwrap());
+    assert_eq!(log.channels(), ["app", "email", "sms"]);
+}
+
+#[test]
+fn ids_of_orders_keep_their_type() {
+    let text =
+        EventColumns::new(&["a"], &[1], TimeUnit::Day, EventKind::Purchase).with_orders(&["7"]);
+    let number =
+        EventColumns::new(&["a"], &[2], TimeUnit::Day, EventKind::Purchase).with_orders(&[7_i64]);
+    let mut log = EventLog::from_columns(&number, &Cleaning::default()).unwrap();
+    let error = log.append(&text).unwrap_err();
+    assert_eq!((error.what(), error.got()), ("events.order", "text ids"));
+}
+
+#[test]
+fn ids_of_any_length_and_an_empty_log_of_another_type() {
+    let dropped = EventColumns::new(&[1_i64], &[i64::MAX], TimeUnit::Day, EventKind::View);
+    let mut log = EventLog::from_columns(&dropped, &Cleaning::lenient()).unwrap();
+    let long = "a customer whose id is far beyond fifteen bytes";
+    for (id, day) in [("short", 1), (long, 2), ("short", 3)] {
+        let (ids, days) = ([id], [day]);
+        let batch = EventColumns::new(&ids, &days, TimeUnit::Day, EventKind::View);
+        log.append(&batch).unwrap();
+    }
+    let ids: Vec<String> = log.customers().iter().map(|id| id.to_string()).collect();
+    assert_eq!(ids, [long, "short"]);
+    assert_eq!((log.len(), log.report().rows_in), (3, 4));
+}
+
+#[test]
+fn a_cancelled_append_leaves_the_log_as_it_was() {
+    let rows = EventColumns::new(&["a"], &[1], TimeUnit::Day, EventKind::View);
+    let mut log = EventLog::from_columns(&rows, &Cleaning::default()).unwrap();
+    let before = log.clone();
+    let stop = |_: Update| Control::Stop;
+    let error = log
+        .append_observed(&rows, &Progress::new(&stop))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert!(log == before);
+}
+
+#[test]
+fn a_describer_refuses_a_log_that_got_another_channel() {
+    let rows = |channel: &'static [&'static str; 1]| {
+        EventColumns::new(&["a"], &[1], TimeUnit::Day, EventKind::MessageSent)
+            .with_channels(channel)
+    };
+    let as_of = AsOf::parse("1970-02-01").unwrap();
+    let mut log = EventLog::from_columns(&rows(&["email"]), &Cleaning::default()).unwrap();
+    let spec = FeatureSpec::default();
+    let population = Population::fit(&log.history(as_of), &spec).unwrap();
+    let mut describer = Describer::new(log.channels(), as_of, &spec, &population).unwrap();
+    assert!(
+        describer
+            .describe(&log.customer("a", as_of).unwrap())
+            .is_ok()
+    );
+    log.append(&rows(&["app"])).unwrap();
+    let error = describer
+        .describe(&log.customer("a", as_of).unwrap())
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Misaligned);
+    assert_eq!(error.got(), "a log with the channels app, email");
 }

@@ -138,6 +138,22 @@ fn first_bad_row_is_named() {
 }
 
 #[test]
+fn money_beyond_all_shops_is_refused_like_what_is_not_finite() {
+    let ids = [1_i64, 1, 1];
+    let columns = purchases(&ids, &[1, 2, 3]).with_values(&[1e15, 1.7e308, 2.0]);
+    let error = EventLog::from_columns(&columns, &Cleaning::strict()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("events.value[1]: expected a number up to 1e15, got 17")
+    );
+    let report = build(&columns).report().clone();
+    assert_eq!(report.purchases_kept, 1e15 + 2.0);
+    let dropped = report.dropped(DropReason::NonFiniteValue);
+    assert_eq!((dropped.rows, dropped.money), (1, 0.0));
+}
+
+#[test]
 fn columns_of_different_length() {
     let ids = [1_i64, 2, 3];
     let error = EventLog::from_columns(&purchases(&ids, &[1, 2]), &Cleaning::default());

@@ -72,7 +72,7 @@ impl WinBack {
         self.flow.story(row, language).or_raise(customer.py())
     }
 
-    /// The customers worth telling about, one per risk tier from high to low.
+    /// Three customers worth telling about, from every risk tier that has one, high to low.
     fn examples<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let customers = self.flow.features.customers();
         let rows = self.flow.examples().or_raise(py)?;

@@ -12,7 +12,7 @@ use super::clean::{CleaningReport, DropReason, DuplicatePolicy, Ledger};
 use super::columns::EventColumns;
 use super::{EventKind, EventLog, KIND_BITS, NO_CHANNEL, NO_ORDER, Span};
 use crate::customers::{CustomerId, Customers, IdStore, text_store};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 
 /// Item code of an event without item.
@@ -24,8 +24,8 @@ const SPARE: u64 = 1 << 16;
 /// What an append did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Appended {
-    /// Rows of the log's customers whose events changed, ascending: those whose features are out
-    /// of date.
+    /// Rows of the log's customers that kept rows of the batch belong to, ascending: those whose
+    /// features may be out of date.
     pub touched: Vec<usize>,
     /// Number of customers whom the log did not know before.
     pub new_customers: usize,
@@ -59,7 +59,8 @@ impl Row {
 impl EventLog {
     /// Adds a batch of events, late ones and duplicates included, under the cleaning that the log
     /// was built with. Equal to building the log once from all rows; on an error the log is as it
-    /// was before.
+    /// was before. A batch may lack channels, orders or items; values must be in all batches or in
+    /// none, because without them a purchase counts as one unit of money.
     ///
     /// Cost: the batch, plus the histories of the customers it touches. A customer or an item seen
     /// for the first time also costs a pass over the list of customers or over the item column.
@@ -116,6 +117,11 @@ impl EventLog {
             (Some(old), Some(new)) => Some(union(old, new, "events.item")?),
             _ => None,
         };
+        if let (Some(old), Some(new)) = (self.order_type, batch.order_type)
+            && old != new
+        {
+            return Err(other_type("events.order", old, new));
+        }
         let mut channels: Vec<String> = self.channel_names.to_vec();
         channels.extend(batch.channel_names.iter().cloned());
         channels.sort_unstable();
@@ -152,7 +158,7 @@ impl EventLog {
                     && let Some(time) = self.shared_event(old, &batch, batch_row)
                 {
                     return Err(Error::new(
-                        crate::error::ErrorKind::InvalidValue,
+                        ErrorKind::InvalidValue,
                         "events",
                         "rows that differ from those in the log in some column",
                         format_args!(
@@ -182,6 +188,7 @@ impl EventLog {
         self.take_item_ids(&mut batch, items);
         if self.orders.is_none() && batch.orders.is_some() {
             self.orders = Some(vec![NO_ORDER; self.times.len()]);
+            self.order_type = batch.order_type;
         }
 
         let mut scratch = Vec::new();
@@ -447,6 +454,15 @@ impl EventLog {
     }
 }
 
+fn other_type(what: &str, old: &str, new: &str) -> Error {
+    Error::new(
+        ErrorKind::InvalidValue,
+        what,
+        format_args!("{old} as in the log"),
+        new,
+    )
+}
+
 /// All ids of both, or `None` where the first knows them all.
 fn union(known: &Customers, new: &Customers, what: &str) -> Result<Option<Customers>> {
     if let (false, false) = (known.is_empty(), new.is_empty()) {
@@ -457,13 +473,7 @@ fn union(known: &Customers, new: &Customers, what: &str) -> Result<Option<Custom
         };
         let (old, got) = (type_of(known.get(0)), type_of(new.get(0)));
         if old != got {
-            let kind = crate::error::ErrorKind::InvalidValue;
-            return Err(Error::new(
-                kind,
-                what,
-                format_args!("{old} as in the log"),
-                got,
-            ));
+            return Err(other_type(what, old, got));
         }
     }
     if known.is_empty() && !new.is_empty() {

@@ -326,7 +326,11 @@ fn sort_events<const W: usize>(
         .chunk_by_mut(|a, b| a.0 == b.0)
         .filter(|run| run.len() > 1)
     {
-        run.sort_unstable_by(|a, b| compare(&records[a.1 as usize], &records[b.1 as usize], codes));
+        run.sort_unstable_by(|a, b| {
+            let (a, b) = (&records[a.1 as usize], &records[b.1 as usize]);
+            // Copies stand in the order of their rows, so that errors always name the same one.
+            compare(a, b, codes).then(row(a).cmp(&row(b)))
+        });
     }
 }
 

@@ -80,7 +80,7 @@ pub struct Cleaning {
     pub unknown_kind: Policy,
     /// A purchase or refund without value in a log that has values.
     pub missing_value: Policy,
-    /// Money or dwell time that is NaN or infinite.
+    /// Money or dwell time that is NaN, infinite or beyond 1e15, where sums would lose cents.
     pub non_finite_value: Policy,
     /// Money or dwell time below zero.
     pub negative_value: NegativePolicy,
@@ -169,7 +169,7 @@ pub enum DropReason {
     UnknownKind = 3,
     /// A purchase or refund without value.
     MissingValue = 4,
-    /// A value that is NaN or infinite.
+    /// A value that is NaN, infinite or beyond 1e15.
     NonFiniteValue = 5,
     /// A value below zero.
     NegativeValue = 6,
@@ -210,7 +210,8 @@ impl DropReason {
 pub struct Tally {
     /// Number of rows.
     pub rows: u64,
-    /// Sum of their finite values as given (currency), over rows that are purchases or refunds.
+    /// Sum of their values as given (currency), over rows that are purchases or refunds; values that
+    /// are not finite or beyond 1e15 are left out.
     pub money: f64,
 }
 
@@ -228,7 +229,7 @@ pub struct CleaningReport {
     pub purchases_kept: f64,
     /// Money of the refunds in the log (currency).
     pub refunds_kept: f64,
-    /// Purchases of negative money that were read as refunds; their absolute money.
+    /// Purchases and refunds of negative money that were read as refunds; their absolute money.
     pub read_as_refund: Tally,
     /// Copies of other rows that were kept because the policy says so.
     pub duplicates_kept: Tally,
@@ -335,7 +336,8 @@ pub(super) struct Count {
 impl Count {
     pub(super) fn add(&mut self, money: f64) {
         self.rows += 1;
-        if money.is_finite() {
+        // What is dropped for its size would drown the rest of the sum.
+        if money.abs() <= MAX_VALUE {
             self.money.add(money);
         }
     }
@@ -362,6 +364,9 @@ pub(super) struct CleanRow {
     pub(super) value: f64,
     pub(super) read_as_refund: bool,
 }
+
+/// The largest money or dwell time of one row: no shop has more, and sums stay exact to the cent.
+const MAX_VALUE: f64 = 1e15;
 
 /// What the value of a kind of event means.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -491,7 +496,7 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
         // All tests at once and without branches, because kinds and values are unpredictable and
         // nearly all rows pass; the exact reason is found again for those that do not.
         let usable = (class != ValueOf::Unknown)
-            & (!valued | (raw.is_finite() & (raw >= 0.0)))
+            & (!valued | ((0.0..=MAX_VALUE).contains(&raw)))
             & time.is_some_and(|t| (self.earliest <= t) & (t < self.latest))
             & (!self.has_missing || self.is_complete(row));
         if usable {
@@ -549,7 +554,7 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
             EventKind::View if self.columns.value.is_some() => self.raw_value(row).unwrap_or(0.0),
             _ => return Ok(clean),
         };
-        if !raw.is_finite() {
+        if raw.is_nan() || raw.abs() > MAX_VALUE {
             return Err(DropReason::NonFiniteValue);
         }
         if raw < 0.0 {
@@ -598,6 +603,12 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
             DropReason::MissingValue => {
                 Error::invalid_value("events.value", row, "an amount of money", "nothing")
             }
+            DropReason::NonFiniteValue if value().is_finite() => Error::invalid_value(
+                "events.value",
+                row,
+                format_args!("a number up to {MAX_VALUE:e}"),
+                value(),
+            ),
             DropReason::NonFiniteValue => {
                 Error::invalid_value("events.value", row, "a finite number", value())
             }

@@ -89,6 +89,15 @@ pub enum IdCells<'a> {
 }
 
 impl IdCells<'_> {
+    /// The type of the ids, in words.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            IdCells::Int(_) => "signed integer ids",
+            IdCells::Uint(_) => "unsigned integer ids",
+            IdCells::Text(_) => "text ids",
+        }
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         match self {

@@ -208,6 +208,10 @@ pub(super) fn build(
         values: kept.values,
         channels: codes.channels.is_some().then_some(kept.channels),
         orders: codes.orders.is_some().then_some(kept.orders),
+        order_type: columns
+            .order
+            .as_ref()
+            .map(|column| column.cells.type_name()),
         items: codes.items.is_some().then_some(kept.items),
         item_ids,
         channel_names: channel_names.into(),

@@ -124,6 +124,11 @@ impl<'l> CustomerHistory<'l> {
         self.as_of
     }
 
+    /// Names of the channels that [`Event::channel`] refers to, as [`History::channels`].
+    pub fn channels(&self) -> &'l [String] {
+        &self.log.channel_names
+    }
+
     /// Number of events, at least one.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {

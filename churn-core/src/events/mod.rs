@@ -80,6 +80,8 @@ pub struct EventLog {
     channels: Option<Vec<u8>>,
     /// Fingerprints of order ids, [`NO_ORDER`] where a row has none.
     orders: Option<Vec<u64>>,
+    /// What the order ids were before: fingerprints of different types do not compare.
+    order_type: Option<&'static str>,
     items: Option<Vec<u32>>,
     item_ids: Option<Customers>,
     channel_names: std::sync::Arc<[String]>,
@@ -145,7 +147,7 @@ impl EventLog {
     /// # Errors
     /// `LengthMismatch` for columns of different lengths; `InvalidValue`, naming column and row,
     /// for the first row that the cleaning rejects; `InvalidParameter` for more than 2³² − 2 rows
-    /// or more than 254 channels.
+    /// or more than 255 channels.
     pub fn from_columns(columns: &EventColumns<'_>, cleaning: &Cleaning) -> Result<Self> {
         Self::from_columns_observed(columns, cleaning, &Progress::none())
     }

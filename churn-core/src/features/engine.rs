@@ -181,6 +181,7 @@ pub(super) fn fill(
 /// # Ok::<(), churn_core::Error>(())
 /// ```
 pub struct Describer<'s> {
+    channels: Vec<String>,
     plan: Plan<'s>,
     shared: Shared<'s>,
     scratch: Scratch,
@@ -210,6 +211,7 @@ impl<'s> Describer<'s> {
         let shared = Shared::new(channels, as_of, &plan, population);
         let scratch = Scratch::new(&plan, &shared);
         Ok(Describer {
+            channels: channels.to_vec(),
             row: vec![0.0; plan.slots.len()],
             plan,
             shared,
@@ -225,11 +227,17 @@ impl<'s> Describer<'s> {
     /// The features of one customer, valid until the next call.
     ///
     /// # Errors
-    /// `Misaligned` for a past that ends at another instant; `InvalidValue` for a feature of the
+    /// `Misaligned` for a past that ends at another instant, or of a log with other channels, which
+    /// an append may have brought: make a new describer then; `InvalidValue` for a feature of the
     /// caller's own outside its bounds.
     pub fn describe(&mut self, customer: &CustomerHistory<'_>) -> Result<&[f64]> {
         if customer.as_of() != self.shared.as_of {
             let (expected, got) = (self.shared.as_of, customer.as_of());
+            return Err(Error::misaligned("customer", expected, got));
+        }
+        if customer.channels() != self.channels {
+            let list = |names: &[String]| format!("a log with the channels {}", names.join(", "));
+            let (expected, got) = (list(&self.channels), list(customer.channels()));
             return Err(Error::misaligned("customer", expected, got));
         }
         self.scratch

@@ -87,7 +87,7 @@ pub(super) fn catalogue(channels: &[String], out: &mut Vec<FeatureInfo>) {
     let preferred = FeatureInfo::new(
         "preferred_channel",
         "index",
-        "position among the channels of the one with the highest response rate, of those that the customer responded on; the first of equals",
+        "position, among the log's sorted channels (a new channel shifts those behind it), of the one with the highest response rate, of those that the customer responded on; the first of equals",
     )
     .undefined("NaN for those who never responded on a channel")
     .at_least(0.0);

@@ -220,6 +220,7 @@ impl Grid {
     ///
     /// # Errors
     /// As [`check`](Self::check); `UnknownName` if the table lacks a score that is read;
+    /// `InvalidParameter` for scores of another number of bins than the grid's;
     /// `InvalidValue` for a score that is not a whole number from 1 to `bins`, and for a NaN beside
     /// a score.
     pub fn assign(&self, table: &FeatureTable) -> Result<Segments> {
@@ -237,6 +238,7 @@ impl Grid {
         for (column, (name, read)) in columns.iter_mut().zip(axes) {
             if read {
                 *column = Some((name, table.column(name)?));
+                self.check_bins(name, table)?;
             }
         }
 
@@ -266,6 +268,20 @@ impl Grid {
             labels.chain([NO_PURCHASE.to_owned()]).collect(),
             codes,
         )
+    }
+
+    /// Refuses scores that were cut into another number of bins: they would fill the grid in part
+    /// only, without an error. A table of the caller's own need not state the bounds of a feature.
+    fn check_bins(&self, name: &str, table: &FeatureTable) -> Result<()> {
+        let info = table.features().iter().find(|info| info.name == name);
+        match info.and_then(|info| info.max) {
+            Some(most) if most != f64::from(self.bins) => Err(Error::invalid_parameter(
+                "grid.bins",
+                format_args!("the {most} bins of {name}"),
+                self.bins,
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn score(&self, name: &str, row: usize, value: f64) -> Result<u32> {

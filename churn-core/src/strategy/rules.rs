@@ -165,7 +165,9 @@ impl Rules {
             }
             let rivals = &rule.displaced_by[j];
             if rivals.iter().map(|i| given[*i].size()).sum::<usize>() > MAX_RIVALRY {
-                return Ok(());
+                // Too many to tell: this offer counts as one that displaces nobody.
+                given.push(Formula::Any(Vec::new()));
+                continue;
             }
             let mut parts = vec![requires.clone()];
             parts.extend(rivals.iter().map(|i| given[*i].complement()));

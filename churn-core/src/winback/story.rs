@@ -51,6 +51,12 @@ impl WinBack {
         let value = |name: &str| self.features.column(name).map(|column| column[row]);
         let (orders, money) = (value("orders")?, value("total_value")?);
         let silence = value("days_since_last")?.floor();
+        let silence = match language {
+            Language::English if silence.is_nan() => "never bought".to_owned(),
+            Language::English => format!("silent for {silence} days"),
+            Language::Chinese if silence.is_nan() => "从未购买".to_owned(),
+            Language::Chinese => format!("已 {silence} 天未购买"),
+        };
         let churn = 100.0 * self.scores.churn_probability()[row];
         let days = self.scores.horizon().as_days();
         let id = self.features.customers().get(row);
@@ -61,13 +67,13 @@ impl WinBack {
         let _ = match language {
             Language::English => write!(
                 story,
-                "Customer {id}: {orders} orders, {money:.2} spent, silent for {silence} days.\n  \
+                "Customer {id}: {orders} orders, {money:.2} spent, {silence}.\n  \
                  Churn probability within {days} days {churn:.0} % ({tier} risk); \
                  segment {segment}, stage {stage}."
             ),
             Language::Chinese => write!(
                 story,
-                "客户 {id}：{orders} 笔订单，消费 {money:.2}，已 {silence} 天未购买。\n  \
+                "客户 {id}：{orders} 笔订单，消费 {money:.2}，{silence}。\n  \
                  {days} 天内流失概率 {churn:.0} %（风险 {tier}）；分群 {segment}，阶段 {stage}。"
             ),
         };

@@ -466,7 +466,7 @@ class WinBack:
     def story(self, customer: CustomerId, *, language: Language | None = None) -> str:
         """One customer told as a story: the numbers, the reasons, the offer."""
     def examples(self) -> list[CustomerId]:
-        """The customers worth telling about, one per risk tier from high to low."""
+        """Three customers worth telling about, from every risk tier that has one, high to low."""
     def plan_csv(self, *, language: Language | None = None) -> bytes:
         """The plan as the bytes of a CSV file, one row per customer."""
 
