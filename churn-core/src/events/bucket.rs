@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::clean::{CleanRow, Count};
+use super::check::CleanRow;
+use super::clean::Count;
 use super::group::RowCodes;
 use super::{EventKind, FIRST_LINE, KIND_BITS, NO_ORDER};
 use crate::math::sum::ExactSum;

@@ -9,7 +9,8 @@
 use rayon::prelude::*;
 
 use super::bucket::{Copies, Grouped, Out, Record, Scratch, record};
-use super::clean::{Cleaning, Count, DropReason, DuplicatePolicy, Ledger, RowCleaner};
+use super::check::RowCleaner;
+use super::clean::{Cleaning, Count, DropReason, DuplicatePolicy, Ledger};
 use super::columns::{EventColumns, IdCells, IdColumn, TextCells};
 use super::ids::{Coded, NONE, Orders, code_few_names, code_ids};
 use super::partition::{

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use rayon::prelude::*;
 
 use super::NO_ORDER;
-use super::clean::is_missing;
+use super::check::is_missing;
 use super::columns::{IdCells, IdColumn, TextCells, TextColumn, is_valid};
 use super::partition::{NO_BUCKET, bucket_count, chunk_rows, scatter};
 use crate::customers::{IdStore, text_store};

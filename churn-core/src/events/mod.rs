@@ -9,6 +9,7 @@
 
 mod append;
 mod bucket;
+mod check;
 mod clean;
 mod columns;
 #[cfg(feature = "csv")]
