@@ -48,6 +48,8 @@ pub(crate) struct Args {
 /// Why the program ends early.
 pub(crate) enum Failure {
     Help,
+    /// Whoever reads the output wants no more of it.
+    Done,
     Usage(String),
     File(String),
     Library(Error),
@@ -64,7 +66,7 @@ impl Failure {
 
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Failure::Help => 0,
+            Failure::Help | Failure::Done => 0,
             Failure::Usage(_) => 2,
             Failure::File(_) | Failure::Library(_) => 1,
         }
@@ -75,6 +77,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Failure::Help => f.write_str(HELP),
+            Failure::Done => Ok(()),
             Failure::Usage(message) => write!(f, "winback: {message} (see --help)"),
             Failure::File(message) => write!(f, "winback: {message}"),
             Failure::Library(error) => write!(f, "winback: {error}"),
@@ -90,7 +93,10 @@ impl From<Error> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Failure::File(error.to_string())
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Failure::Done,
+            _ => Failure::File(error.to_string()),
+        }
     }
 }
 

@@ -36,7 +36,9 @@ fn main() -> std::process::ExitCode {
     match Args::parse(std::env::args().skip(1)).and_then(run) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            if !matches!(failure, Failure::Done) {
+                eprintln!("{failure}");
+            }
             std::process::ExitCode::from(failure.exit_code())
         }
     }
