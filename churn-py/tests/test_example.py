@@ -1,4 +1,4 @@
-"""The main job in Python runs, and its plan is the one that the core writes elsewhere."""
+"""The main job in Python runs, and the plan file it writes is the one that the module gives."""
 
 import pathlib
 import subprocess
