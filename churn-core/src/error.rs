@@ -185,6 +185,24 @@ impl Error {
         Self::new(ErrorKind::NotEnoughData, what, expected, got)
     }
 
+    /// An iterative method that did not reach its tolerance; `got` says how far it came.
+    pub fn not_converged(
+        what: impl Into<String>,
+        expected: impl fmt::Display,
+        got: impl fmt::Display,
+    ) -> Self {
+        Self::new(ErrorKind::NotConverged, what, expected, got)
+    }
+
+    /// Constraints that no answer satisfies.
+    pub fn infeasible(
+        what: impl Into<String>,
+        expected: impl fmt::Display,
+        got: impl fmt::Display,
+    ) -> Self {
+        Self::new(ErrorKind::Infeasible, what, expected, got)
+    }
+
     /// Tables whose customers or instants differ.
     pub fn misaligned(
         what: impl Into<String>,

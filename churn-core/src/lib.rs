@@ -3,12 +3,16 @@
 
 #[cfg(feature = "arrow")]
 pub mod arrow;
+pub mod behavior;
 pub mod customers;
 pub mod defaults;
 pub mod error;
+pub mod evaluation;
 pub mod events;
 pub mod features;
+pub mod journey;
 mod math;
+pub mod metrics;
 pub mod progress;
 pub mod scoring;
 pub mod segments;

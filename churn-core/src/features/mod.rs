@@ -55,8 +55,9 @@ pub use table::{FeatureInfo, FeatureTable};
 pub use touchpoints::TouchpointSettings;
 
 use crate::error::{Error, Result};
-use crate::events::{CustomerHistory, History};
+use crate::events::{CustomerHistory, EventLog, History};
 use crate::progress::Progress;
+use crate::time::AsOf;
 use engine::{Plan, fill};
 use population::Parts;
 
@@ -267,6 +268,26 @@ pub fn build(history: &History<'_>, spec: &FeatureSpec) -> Result<FeatureTable> 
     let progress = Progress::none();
     let population = Population::learn(history, spec, plan.parts(), &progress)?;
     fill(history, &plan, &population, &progress)
+}
+
+/// Builds the feature tables of one log as of several instants, e.g. for training data.
+///
+/// Shape: one table per instant, in the order given; each equals [`build`] on the history before
+/// that instant, bit for bit.
+///
+/// # Errors
+/// As [`build`], and `Cancelled`.
+pub fn build_many(
+    log: &EventLog,
+    instants: &[AsOf],
+    spec: &FeatureSpec,
+    progress: &Progress<'_>,
+) -> Result<Vec<FeatureTable>> {
+    let tables = instants.iter().map(|as_of| {
+        let history = log.history(*as_of);
+        Ok(build_observed(&history, spec, progress)?.0)
+    });
+    tables.collect()
 }
 
 /// Builds the feature table with a population learned before, e.g. on yesterday's history.

@@ -7,8 +7,12 @@ use crate::error::{Error, Result};
 use crate::text::{Language, Text};
 use crate::time::{AsOf, Horizon};
 
+pub mod learned;
+pub mod lifetime;
 mod reason;
 mod scorecard;
+pub mod survival;
+pub mod uplift;
 
 pub use reason::Reason;
 pub use scorecard::{Bin, Factor, Scorecard};

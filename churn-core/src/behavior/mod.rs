@@ -1,0 +1,1 @@
+//! What customers did, seen together: cohorts, retention, lifecycle over time.

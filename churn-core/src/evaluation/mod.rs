@@ -1,0 +1,1 @@
+//! What really happened, beside what was expected: experiments, hold-outs, policies.

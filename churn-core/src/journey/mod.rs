@@ -1,0 +1,1 @@
+//! Win-back journeys: dated steps, contact policy, hold-out, replay.

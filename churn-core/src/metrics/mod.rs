@@ -1,0 +1,1 @@
+//! Numbers that judge numbers: labels, scores and treatments in, one measure or curve out.

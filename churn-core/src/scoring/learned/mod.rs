@@ -1,0 +1,5 @@
+//! Models learned from outcomes.
+
+mod frame;
+
+pub use frame::{Column, Frame, MISSING_LEVEL};

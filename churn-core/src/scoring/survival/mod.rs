@@ -1,0 +1,1 @@
+//! Time until something happens: survival curves and hazard models.

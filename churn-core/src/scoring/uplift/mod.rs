@@ -1,0 +1,1 @@
+//! Who changes their mind because of the contact: uplift models.
