@@ -1,1 +1,3 @@
 //! Numbers that judge numbers: labels, scores and treatments in, one measure or curve out.
+
+pub mod uplift;
