@@ -4,3 +4,11 @@
 //! an experiment taught goes back into strategy as a value of a type that strategy defines.
 
 pub mod experiment;
+mod exposures;
+mod incremental;
+pub mod policy_value;
+
+pub use exposures::{ExposureOutcomes, Exposures};
+pub use incremental::{
+    Finding, GroupFinding, Incremental, IncrementalReport, IncrementalSettings, Total, incremental,
+};

@@ -32,11 +32,11 @@ pub struct SampleRatio {
 /// # Example
 /// ```
 /// use churn_core::evaluation::experiment::{Arms, sample_ratio};
-/// let codes = (0..1000).map(|i| u32::from(i % 20 < 9)).collect();
+/// let codes = (0..1000).map(|i| u32::from(i % 20 < 8)).collect();
 /// let arms = Arms::from_codes(vec!["control".into(), "coupon".into()], codes)?;
 /// let check = sample_ratio(&arms, &[])?;
-/// assert_eq!(check.observed, [550, 450]);
-/// assert!(check.mismatch, "550 to 450 is no accident at equal shares");
+/// assert_eq!(check.observed, [600, 400]);
+/// assert!(check.mismatch, "600 to 400 is no accident at equal shares");
 /// # Ok::<(), churn_core::Error>(())
 /// ```
 pub fn sample_ratio(arms: &Arms, shares: &[f64]) -> Result<SampleRatio> {

@@ -78,7 +78,9 @@ impl Cuts {
     /// # Errors
     /// As [`qini_causalml`](Self::qini_causalml).
     pub fn auuc_causalml(&self) -> Result<f64> {
-        let lift = self.row_by_row(Cut::difference, |cut| cut.control > 0.0 && cut.treated > 0.0);
+        let lift = self.row_by_row(Cut::difference, |cut| {
+            cut.control > 0.0 && cut.treated > 0.0
+        });
         let gain = lift.iter().enumerate().map(|(i, lift)| lift * i as f64);
         let last = lift[lift.len() - 1] * (lift.len() - 1) as f64;
         Ok(gain.sum::<f64>() / self.scale(last)? / lift.len() as f64)
@@ -149,11 +151,7 @@ impl Cuts {
 
     /// Heights at 0, 1, 2, … units: those of the cuts where the height is defined, straight lines
     /// between them.
-    fn row_by_row(
-        &self,
-        height: impl Fn(&Cut) -> f64,
-        defined: impl Fn(&Cut) -> bool,
-    ) -> Vec<f64> {
+    fn row_by_row(&self, height: impl Fn(&Cut) -> f64, defined: impl Fn(&Cut) -> bool) -> Vec<f64> {
         let mut heights = vec![0.0];
         for cut in self.cuts.iter().filter(|cut| defined(cut)) {
             let (from, to) = (heights[heights.len() - 1], height(cut));
