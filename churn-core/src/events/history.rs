@@ -183,7 +183,7 @@ impl EventLog {
     }
 
     #[inline]
-    fn event(&self, i: usize) -> Event {
+    pub(super) fn event(&self, i: usize) -> Event {
         let coded = self.kinds[i];
         Event {
             time: Timestamp::from_checked_micros(self.times[i]),

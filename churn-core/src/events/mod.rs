@@ -3,6 +3,7 @@
 //! ```text
 //! EventColumns<'a> ──from_columns──▶ EventLog ──history(as_of)──▶ History (strictly before as_of)
 //!  borrowed, any order                 owned, customer-major, time-ordered
+//!                                         └──holdout(as_of)──▶ Holdout (from as_of on) ──▶ Outcomes
 //! ```
 //!
 //! A line belongs in this room if it names a column of the log or cuts time.
@@ -19,6 +20,7 @@ mod history;
 mod ids;
 mod kinds;
 mod names;
+mod outcomes;
 mod partition;
 #[cfg(any(feature = "arrow", feature = "csv"))]
 mod roles;
@@ -37,6 +39,7 @@ pub use csv::{CsvEvents, CsvOptions};
 pub use history::{CustomerHistory, Event, History};
 pub use kinds::{EventKind, KindMap};
 pub use names::ColumnNames;
+pub use outcomes::{ChurnDefinition, Holdout, Outcome, Outcomes};
 #[cfg(feature = "arrow")]
 pub(crate) use roles::Roles;
 

@@ -1,5 +1,11 @@
 //! Models learned from outcomes.
 
+mod check;
+mod dataset;
 mod frame;
+mod logistic;
+pub mod splits;
 
+pub use dataset::{CutOffs, Eligibility, Excluded, TrainingData, TrainingSettings};
 pub use frame::{Column, Frame, MISSING_LEVEL};
+pub use logistic::{Effect, Logistic, LogisticModel};
