@@ -170,7 +170,11 @@ mod tests {
     fn a_line_is_found_again() {
         let x: Vec<f64> = (0..50).map(f64::from).collect();
         let codes: Vec<u32> = (0..50).map(|i| i % 2).collect();
-        let target: Vec<f64> = x.iter().zip(&codes).map(|(x, c)| 3.0 + 2.0 * x - 7.0 * f64::from(*c)).collect();
+        let target: Vec<f64> = x
+            .iter()
+            .zip(&codes)
+            .map(|(x, c)| 3.0 + 2.0 * x - 7.0 * f64::from(*c))
+            .collect();
         let frame = Frame::new(vec![
             ("x".into(), Column::Numeric(x.into())),
             (

@@ -1,18 +1,17 @@
 //! Models learned from outcomes.
 
+mod boosting;
 mod check;
 mod dataset;
 mod frame;
+mod linear;
 mod logistic;
 pub mod splits;
-
-pub use dataset::{CutOffs, Eligibility, Excluded, TrainingData, TrainingSettings};
-pub use frame::{Column, Frame, MISSING_LEVEL};
-pub use logistic::{Effect, Logistic, LogisticModel};
-mod boosting;
-mod frame;
 mod trees;
 
 pub use boosting::{Boosting, Objective, Validation};
+pub use dataset::{CutOffs, Eligibility, Excluded, TrainingData, TrainingSettings};
 pub use frame::{Column, Frame, MISSING_LEVEL};
+pub use linear::{Linear, LinearModel};
+pub use logistic::{Effect, Logistic, LogisticModel};
 pub use trees::{BoostedTrees, Importance, Link, RowScorer, TreeEnsemble};

@@ -78,7 +78,11 @@ impl UpliftForest {
             );
         }
         if !(self.bag_share > 0.0 && self.bag_share <= 1.0) {
-            return wrong("bag_share", "a number above 0 and at most 1", &self.bag_share);
+            return wrong(
+                "bag_share",
+                "a number above 0 and at most 1",
+                &self.bag_share,
+            );
         }
         if self.min_per_arm == 0 {
             return wrong("min_per_arm", "at least 1", &self.min_per_arm);
@@ -186,7 +190,8 @@ impl Bins {
     fn learn(name: &str, column: &Column<'_>, rows: &Residuals, max_bins: usize) -> Self {
         let cuts = match column {
             Column::Numeric(values) => {
-                let mut present: Vec<f64> = values.iter().copied().filter(|v| !v.is_nan()).collect();
+                let mut present: Vec<f64> =
+                    values.iter().copied().filter(|v| !v.is_nan()).collect();
                 present.sort_unstable_by(f64::total_cmp);
                 let n = present.len();
                 let mut cuts: Vec<f64> = (1..max_bins)
@@ -203,10 +208,13 @@ impl Bins {
                         sums[*code as usize].1 += rows.square[row];
                     }
                 }
-                let mut order: Vec<usize> = (0..levels.len()).filter(|l| sums[*l].1 > 0.0).collect();
+                let mut order: Vec<usize> =
+                    (0..levels.len()).filter(|l| sums[*l].1 > 0.0).collect();
                 order.sort_by(|a, b| {
                     let effect = |l: &usize| sums[*l].0 / sums[*l].1;
-                    effect(a).total_cmp(&effect(b)).then_with(|| levels[*a].cmp(&levels[*b]))
+                    effect(a)
+                        .total_cmp(&effect(b))
+                        .then_with(|| levels[*a].cmp(&levels[*b]))
                 });
                 // Levels beyond the bins share the last one; forests are not made for ids.
                 Cuts::Levels(order.into_iter().map(|l| levels[l].clone()).collect())
@@ -232,7 +240,10 @@ impl Bins {
                 .collect(),
             (Cuts::Levels(known), Column::Categorical { codes, levels }) => {
                 let place = |level: &String| {
-                    known.iter().position(|k| k == level).map_or(0, |i| (i + 1).min(255) as u8)
+                    known
+                        .iter()
+                        .position(|k| k == level)
+                        .map_or(0, |i| (i + 1).min(255) as u8)
                 };
                 let places: Vec<u8> = levels.iter().map(place).collect();
                 let code = |code: &u32| places.get(*code as usize).copied().unwrap_or(0);
@@ -356,7 +367,8 @@ impl Grower<'_> {
             }
             shuffle(&mut order, self.candidates, random);
             let members = &mut rows[start..end];
-            let Some((column, bin)) = self.best_split(members, &order[..self.candidates], &mut histogram)
+            let Some((column, bin)) =
+                self.best_split(members, &order[..self.candidates], &mut histogram)
             else {
                 continue;
             };
@@ -415,9 +427,8 @@ impl Grower<'_> {
                     continue;
                 }
                 let gain = left.score() + right.score() - parent;
-                let better = best.is_none_or(|(most, at, _)| {
-                    gain > most || (gain == most && *column < at)
-                });
+                let better =
+                    best.is_none_or(|(most, at, _)| gain > most || (gain == most && *column < at));
                 if gain > 0.0 && better {
                     best = Some((gain, *column, bin as u8));
                 }
@@ -521,11 +532,17 @@ impl FittedUpliftForest {
         let scale = square / trees;
         // Bootstrap of little bags: variance between bags, less what the trees of one bag differ.
         let (mut between, mut within, mut counted) = (0.0, 0.0, 0.0);
-        for values in bags.iter().filter(|values| values.len() == self.bags[0].len()) {
+        for values in bags
+            .iter()
+            .filter(|values| values.len() == self.bags[0].len())
+        {
             let k = values.len() as f64;
             let influence = |leaf: &(f64, f64)| leaf.0 - effect * leaf.1;
             let mean = values.iter().map(influence).sum::<f64>() / k;
-            let spread: f64 = values.iter().map(|leaf| (influence(leaf) - mean).powi(2)).sum();
+            let spread: f64 = values
+                .iter()
+                .map(|leaf| (influence(leaf) - mean).powi(2))
+                .sum();
             between += mean * mean;
             within += spread / (k - 1.0) / k;
             counted += 1.0;
@@ -534,7 +551,11 @@ impl FittedUpliftForest {
             return (effect, f64::NAN);
         }
         let variance = (between - within) / counted;
-        let error = if variance > 0.0 { variance.sqrt() / scale } else { f64::NAN };
+        let error = if variance > 0.0 {
+            variance.sqrt() / scale
+        } else {
+            f64::NAN
+        };
         (effect, error)
     }
 }

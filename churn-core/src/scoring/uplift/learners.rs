@@ -69,14 +69,8 @@ impl Learner {
             let usable: Vec<bool> = (0..data.treatment.len())
                 .map(|i| [0, arm].contains(&(data.treatment[i] as usize)))
                 .collect();
-            let all = nuisance.cross_fit(
-                base,
-                data,
-                data.outcome,
-                &usable,
-                nuisance.binary,
-                progress,
-            )?;
+            let all =
+                nuisance.cross_fit(base, data, data.outcome, &usable, nuisance.binary, progress)?;
             Ok(take_rows(&all, 1, &both))
         };
         Ok(match settings.method {
@@ -169,7 +163,10 @@ impl Learner {
                 propensity,
             } => {
                 let e = propensity.predict(frame)?;
-                let pairs = treated.predict(frame)?.into_iter().zip(control.predict(frame)?);
+                let pairs = treated
+                    .predict(frame)?
+                    .into_iter()
+                    .zip(control.predict(frame)?);
                 pairs
                     .zip(e)
                     .map(|((treated, control), e)| {
@@ -228,6 +225,9 @@ fn with_treatment(frame: &Frame<'_>, treated: &[bool]) -> Result<Frame<'static>>
         columns.push((format!("{WHEN_TREATED}{name}"), crossed));
     }
     let treated: Vec<f64> = treated.iter().map(|t| f64::from(u8::from(*t))).collect();
-    columns.push((WHEN_TREATED.trim_end().to_owned(), Column::Numeric(treated.into())));
+    columns.push((
+        WHEN_TREATED.trim_end().to_owned(),
+        Column::Numeric(treated.into()),
+    ));
     Frame::new(columns)
 }

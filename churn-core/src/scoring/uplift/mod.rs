@@ -24,6 +24,8 @@ mod base;
 mod forest;
 mod learners;
 mod nuisance;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 
@@ -143,7 +145,10 @@ impl UpliftData<'_> {
 
     fn check(&self, folds: usize) -> Result<usize> {
         let n = self.frame.rows();
-        for (what, len) in [("treatment", self.treatment.len()), ("outcome", self.outcome.len())] {
+        for (what, len) in [
+            ("treatment", self.treatment.len()),
+            ("outcome", self.outcome.len()),
+        ] {
             if len != n {
                 return Err(Error::length_mismatch(format!("uplift.{what}"), n, len));
             }
@@ -327,11 +332,7 @@ impl Uplift {
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
-    pub fn out_of_fold(
-        &self,
-        data: &UpliftData<'_>,
-        progress: &Progress<'_>,
-    ) -> Result<OutOfFold> {
+    pub fn out_of_fold(&self, data: &UpliftData<'_>, progress: &Progress<'_>) -> Result<OutOfFold> {
         self.check()?;
         let k = data.check(self.folds)?;
         let n = data.frame.rows();
@@ -343,7 +344,9 @@ impl Uplift {
             let train: Vec<usize> = (0..n).filter(|i| fold_of[*i] != fold).collect();
             let test: Vec<usize> = (0..n).filter(|i| fold_of[*i] == fold).collect();
             let frame = data.frame.take(&train);
-            let propensity = data.propensity.map(|known| nuisance::take_rows(known, k + 1, &train));
+            let propensity = data
+                .propensity
+                .map(|known| nuisance::take_rows(known, k + 1, &train));
             let part = UpliftData {
                 frame: &frame,
                 treatment: &nuisance::take_rows(data.treatment, 1, &train),

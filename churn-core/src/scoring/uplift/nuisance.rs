@@ -14,7 +14,11 @@ pub(super) fn deal(treatment: &[u32], folds: usize, seed: u64) -> Vec<u32> {
         let other = (random.uniform() * (i + 1) as f64) as usize;
         order.swap(i, other.min(i));
     }
-    let arms = treatment.iter().copied().max().map_or(0, |a| a as usize + 1);
+    let arms = treatment
+        .iter()
+        .copied()
+        .max()
+        .map_or(0, |a| a as usize + 1);
     let mut next = vec![0_u32; arms];
     let mut fold_of = vec![0; treatment.len()];
     for row in order {
@@ -77,7 +81,8 @@ impl Nuisance {
                     let is_arm = |a: &u32| f64::from(u8::from(*a as usize == arm));
                     let target: Vec<f64> = data.treatment.iter().map(is_arm).collect();
                     let all: Vec<bool> = vec![true; n];
-                    let values = nuisance.cross_fit(&settings.base, data, &target, &all, true, progress)?;
+                    let values =
+                        nuisance.cross_fit(&settings.base, data, &target, &all, true, progress)?;
                     for (row, value) in values.into_iter().enumerate() {
                         estimated[row * arms + arm] = value;
                     }

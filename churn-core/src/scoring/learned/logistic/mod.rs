@@ -19,8 +19,8 @@ mod newton;
 use serde::{Deserialize, Serialize};
 
 use design::{Coding, Design, Kind, NO_TERM};
-use newton::{Problem, Solution};
 pub(crate) use newton::logistic;
+use newton::{Problem, Solution};
 
 use super::{Frame, check};
 use crate::error::{Error, Result};
