@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use design::{Coding, Design, Kind, NO_TERM};
 use newton::{Problem, Solution};
-pub(crate) use newton::logistic;
+pub(crate) use newton::{logistic, softplus};
 
 use super::{Frame, check};
 use crate::error::{Error, Result};
