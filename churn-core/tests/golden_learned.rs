@@ -5,13 +5,20 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use churn_core::Result;
 use churn_core::metrics::{self, Binning, BrierParts, Confusion, ProfitSettings, ReliabilityCurve};
+use churn_core::progress::Progress;
+use churn_core::scoring::learned::{Calibration, Column, Frame, Logistic, MISSING_LEVEL};
+use churn_core::{Result, settings};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// Every operation that a golden file may name, each of which some file must name.
-const OPERATIONS: [&str; 2] = ["metrics.drift", "metrics.measures"];
+const OPERATIONS: [&str; 4] = [
+    "learned.calibration",
+    "learned.logistic",
+    "metrics.drift",
+    "metrics.measures",
+];
 
 fn answer(operation: &str, inputs: &Inputs) -> Result<Value> {
     match operation {
@@ -25,6 +32,17 @@ fn answer(operation: &str, inputs: &Inputs) -> Result<Value> {
                 "psi": metrics::psi(&expected, &actual, inputs.count("bins"))?,
                 "kolmogorov_smirnov": metrics::kolmogorov_smirnov(&expected, &actual)?,
             }))
+        }
+        "learned.logistic" => logistic(inputs),
+        "learned.calibration" => {
+            let kind: Calibration =
+                serde_json::from_value(inputs.field("calibration").clone()).unwrap();
+            let weights = inputs.weights();
+            let (margins, labels) = (inputs.floats("margins"), inputs.floats("labels"));
+            let calibrator = kind.fit(&margins, &labels, weights.as_deref())?;
+            let at = inputs.floats("at");
+            let probabilities = at.iter().map(|margin| calibrator.probability(*margin));
+            Ok(json!({"probabilities": probabilities.collect::<Vec<f64>>()}))
         }
         _ => panic!("no handler for the operation {operation:?}"),
     }
@@ -79,6 +97,41 @@ fn measures(inputs: &Inputs) -> Result<Value> {
     Ok(answer)
 }
 
+fn logistic(inputs: &Inputs) -> Result<Value> {
+    let settings: Logistic =
+        settings::from_json("logistic", &inputs.field("settings").to_string())?;
+    let frame = inputs.frame()?;
+    let (target, weights) = (inputs.floats("target"), inputs.weights());
+    let groups = inputs
+        .0
+        .contains_key("groups")
+        .then(|| inputs.floats("groups"));
+    let groups: Option<Vec<u32>> = groups.map(|g| g.iter().map(|g| *g as u32).collect());
+    let model = settings.fit_clustered(
+        &frame,
+        &target,
+        weights.as_deref(),
+        groups.as_deref(),
+        &Progress::none(),
+    )?;
+    let coefficients: Map<String, Value> = model
+        .coefficients()
+        .into_iter()
+        .map(|(term, value)| (term, value.into()))
+        .collect();
+    let mut answer = json!({
+        "coefficients": coefficients,
+        "probabilities": model.predict(&frame)?[..10],
+    });
+    if settings.l1 == 0.0 && settings.l2 == 0.0 {
+        let effects = model.effects(0.95)?.into_iter();
+        let errors: Map<String, Value> =
+            effects.map(|e| (e.term, e.standard_error.into())).collect();
+        answer["standard_errors"] = errors.into();
+    }
+    Ok(answer)
+}
+
 struct Inputs(Map<String, Value>);
 
 impl Inputs {
@@ -94,6 +147,37 @@ impl Inputs {
 
     fn count(&self, name: &str) -> usize {
         self.field(name).as_u64().unwrap() as usize
+    }
+
+    fn weights(&self) -> Option<Vec<f64>> {
+        self.0
+            .contains_key("weights")
+            .then(|| self.floats("weights"))
+    }
+
+    /// Columns of numbers or of texts, null = missing.
+    fn frame(&self) -> Result<Frame<'static>> {
+        let columns = self.field("columns").as_object().unwrap().iter();
+        let columns = columns.map(|(name, cells)| {
+            let cells = cells.as_array().unwrap();
+            let texts: BTreeSet<&str> = cells.iter().filter_map(Value::as_str).collect();
+            let levels: Vec<String> = texts.into_iter().map(str::to_owned).collect();
+            let column = if levels.is_empty() {
+                let number = |cell: &Value| cell.as_f64().unwrap_or(f64::NAN);
+                Column::Numeric(cells.iter().map(number).collect::<Vec<_>>().into())
+            } else {
+                let code = |cell: &Value| match cell.as_str() {
+                    None => MISSING_LEVEL,
+                    Some(text) => levels.iter().position(|l| l == text).unwrap() as u32,
+                };
+                Column::Categorical {
+                    codes: cells.iter().map(code).collect::<Vec<_>>().into(),
+                    levels: levels.into(),
+                }
+            };
+            (name.clone(), column)
+        });
+        Frame::new(columns.collect())
     }
 
     fn floats(&self, name: &str) -> Vec<f64> {

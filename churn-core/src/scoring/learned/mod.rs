@@ -1,6 +1,7 @@
 //! Models learned from outcomes.
 
 mod boosting;
+mod calibration;
 mod check;
 mod dataset;
 mod frame;
@@ -10,6 +11,7 @@ pub mod splits;
 mod trees;
 
 pub use boosting::{Boosting, Objective, Validation};
+pub use calibration::{Calibration, Calibrator};
 pub use dataset::{CutOffs, Eligibility, Excluded, TrainingData, TrainingSettings};
 pub use frame::{Column, Frame, MISSING_LEVEL};
 pub use linear::{Linear, LinearModel};

@@ -15,7 +15,11 @@ from pathlib import Path
 import numpy as np
 from empulse.metrics import empc_score, mpc_score
 from scipy import stats
+import statsmodels.api as sm
 from sklearn import calibration, metrics
+from sklearn.calibration import _sigmoid_calibration
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
 
 HERE = Path(__file__).parent
 
@@ -138,12 +142,145 @@ def drift_inputs(seed: int, shift: float, rounded: bool) -> dict:
     return {"expected_values": e.tolist(), "actual_values": a.tolist(), "bins": 10}
 
 
+# ---- logistic regression -----------------------------------------------------------------------
+
+
+def table(seed: int, n: int, missing: bool) -> dict:
+    """Columns of numbers (null = missing) and of levels (texts), and labels that depend on them."""
+    rng = np.random.default_rng(seed)
+    tenure, charges = rng.exponential(20, n).round(1), rng.normal(60, 25, n).round(2)
+    contract = rng.choice(["monthly", "two years", "yearly"], n, p=[0.55, 0.2, 0.25])
+    payment = rng.choice(["card", "cheque", "transfer"], n)
+    eta = -0.6 - 0.04 * tenure + 0.02 * (charges - 60) + 0.9 * (contract == "monthly") + 0.4 * (payment == "cheque")
+    y = (rng.random(n) < 1 / (1 + np.exp(-eta))).astype(float)
+    columns = {"tenure": tenure.tolist(), "charges": charges.tolist(), "contract": contract.tolist(),
+               "payment": payment.tolist()}
+    if missing:
+        columns["charges"] = [None if rng.random() < 0.15 else v for v in columns["charges"]]
+        columns["payment"] = [None if rng.random() < 0.1 else v for v in columns["payment"]]
+    return {"columns": columns, "target": y.tolist()}
+
+
+def design(inputs: dict, reference: bool, standardise: bool):
+    """Terms by the documented rules, with their names, centers and scales."""
+    terms, names, shifts, scales = [], [], [], []
+    w = np.array(inputs.get("weights", np.ones(len(inputs["target"]))))
+
+    def add(name, column, shift=0.0, scale=1.0):
+        terms.append((column - shift) / scale)
+        names.append(name)
+        shifts.append(shift)
+        scales.append(scale)
+
+    for name, cells in inputs["columns"].items():
+        gone = np.array([c is None for c in cells])
+        if any(isinstance(c, str) for c in cells):
+            levels = sorted({c for c in cells if c is not None})
+            size = {level: sum(w[[c == level for c in cells]]) for level in levels}
+            levels.sort(key=lambda level: (-size[level], level))
+            for level in levels[1 if reference else 0:]:
+                add(f"{name} = {level}", np.array([c == level for c in cells], float))
+        else:
+            x = np.array([np.nan if c is None else c for c in cells], float)
+            mean = np.average(x[~gone], weights=w[~gone])
+            x[gone] = mean
+            sd = np.sqrt(np.average((x[~gone] - mean) ** 2, weights=w[~gone]))
+            add(name, x, *((mean, sd) if standardise else (0.0, 1.0)))
+        if gone.any():
+            add(f"{name} missing", gone.astype(float))
+    return np.column_stack(terms), names, np.array(shifts), np.array(scales), w
+
+
+def logistic(inputs: dict) -> dict:
+    settings = inputs["settings"]
+    l1, l2 = settings.get("l1", 0.0), settings.get("l2", 1.0)
+    reference = settings.get("reference_levels", False) or l1 == l2 == 0
+    x, names, shifts, scales, w = design(inputs, reference, settings.get("standardise", True))
+    y = np.array(inputs["target"])
+    answer = {}
+    if l1 == l2 == 0:
+        raw = np.column_stack([x * scales + shifts, np.ones(len(y))])
+        model = sm.GLM(y, raw, family=sm.families.Binomial(), freq_weights=w)
+        if "groups" in inputs:
+            groups = np.array(inputs["groups"])
+            fitted = sm.Logit(y, raw).fit(disp=0, method="newton", tol=1e-14, maxiter=200, cov_type="cluster",
+                                          cov_kwds={"groups": groups})
+        else:
+            fitted = model.fit(tol=1e-14, maxiter=200)
+        own, errors = np.array(fitted.params), np.array(fitted.bse)
+        answer["standard_errors"] = dict(zip([*names, "intercept"], errors.tolist()))
+        p = fitted.predict(raw)
+    else:
+        ratio = l1 / (l1 + l2)
+        kwargs = {"C": 1 / (l1 + l2), "max_iter": 2_000_000, "tol": 1e-15}
+        if l1 > 0:
+            model = LogisticRegression(solver="saga", l1_ratio=ratio, random_state=0, **kwargs)
+        else:
+            model = LogisticRegression(solver="newton-cholesky", **kwargs)
+        model.fit(x, y, sample_weight=w)
+        beta = model.coef_[0] / scales
+        own = np.append(beta, model.intercept_[0] - beta @ shifts)
+        p = model.predict_proba(x)[:, 1]
+    answer["coefficients"] = dict(zip([*names, "intercept"], own.tolist()))
+    answer["probabilities"] = p[:10].tolist()
+    return answer
+
+
+def logistic_inputs(seed, n, missing=False, weighted=False, grouped=False, **settings):
+    inputs = table(seed, n, missing) | {"settings": settings}
+    rng = np.random.default_rng(seed + 100)
+    if weighted:
+        inputs["weights"] = rng.integers(0, 4, n).astype(float).tolist()
+    if grouped:
+        inputs["groups"] = rng.integers(0, n // 3, n).tolist()
+    return inputs
+
+
+# ---- calibration -------------------------------------------------------------------------------
+
+
+def calibrate(inputs: dict) -> dict:
+    m, y = np.array(inputs["margins"]), np.array(inputs["labels"])
+    w = np.array(inputs.get("weights", np.ones(len(y))))
+    at = np.array(inputs["at"])
+    if inputs["calibration"] == "isotonic_forced":
+        p = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(m, y, sample_weight=w).predict(at)
+        return {"probabilities": p.tolist()}
+    if inputs["calibration"] == "sigmoid":
+        churned, stayed = w[y == 1].sum(), w[y == 0].sum()
+        t = np.where(y == 1, (churned + 1) / (churned + 2), 1 / (stayed + 2))
+        terms = lambda x: np.column_stack([x, np.ones(len(x))])
+    else:
+        t = y
+        terms = lambda x: np.column_stack([-np.log1p(np.exp(-x)), np.log1p(np.exp(x)), np.ones(len(x))])
+    x = terms(m)
+    # A weighted fit to fractions: each row once as a churner and once not.
+    double = np.vstack([x, x]), np.repeat([1.0, 0.0], len(y)), np.concatenate([w * t, w * (1 - t)])
+    fitted = sm.GLM(double[1], double[0], family=sm.families.Binomial(), freq_weights=double[2]).fit(tol=1e-15, maxiter=500)
+    assert (fitted.params[:-1] >= 0).all(), "the case needs no bound"
+    if inputs["calibration"] == "sigmoid" and "weights" not in inputs:
+        a, b = _sigmoid_calibration(m, y)
+        assert np.allclose([-a, -b], fitted.params, atol=1e-4)
+    return {"probabilities": fitted.predict(terms(at)).tolist()}
+
+
+def calibration_inputs(seed, n, kind, weighted=False):
+    rng = np.random.default_rng(seed)
+    m = rng.normal(-0.5, 2, n).round(2)
+    y = (rng.random(n) < 1 / (1 + np.exp(-(0.6 * m - 0.3)))).astype(float)
+    inputs = {"calibration": kind, "margins": m.tolist(), "labels": y.tolist(),
+              "at": np.linspace(-7, 7, 29).tolist()}
+    if weighted:
+        inputs["weights"] = rng.exponential(size=n).round(3).tolist()
+    return inputs
+
+
 # ---- files -------------------------------------------------------------------------------------
 
 FILES = {
     "metrics_measures.json": (
         "metrics.measures", measures, 1e-12,
-        "scikit-learn 1.9.0, empulse 0.13.1 (profit); lift, capture, bins and Brier parts by definition",
+        "scikit-learn 1.9.1, empulse 0.13.1 (profit); lift, capture, bins and Brier parts by definition",
         {
             "distinct scores": lambda: sample(1, 90, False, False, 1.5),
             "many ties": lambda: sample(2, 120, True, False, 1.0),
@@ -157,6 +294,33 @@ FILES = {
             "same kind": lambda: drift_inputs(5, 0.0, False),
             "moved": lambda: drift_inputs(6, 0.8, False),
             "few values": lambda: drift_inputs(7, 0.3, True),
+        },
+    ),
+    "learned_logistic.json": (
+        "learned.logistic", logistic, 1e-8,
+        "scikit-learn 1.9.1 (with penalty: newton-cholesky, saga), statsmodels 0.15.0 (without)",
+        {
+            "ridge": lambda: logistic_inputs(11, 120, l2=1.0),
+            "ridge, missing cells, weights": lambda: logistic_inputs(12, 150, True, True, l2=0.3),
+            "ridge, own units": lambda: logistic_inputs(13, 100, l2=2.0, standardise=False),
+            "ridge, reference levels": lambda: logistic_inputs(14, 100, l2=0.5, reference_levels=True),
+            "lasso": lambda: logistic_inputs(15, 120, l1=3.0, l2=0.0),
+            "elastic net": lambda: logistic_inputs(16, 120, True, l1=1.0, l2=1.0),
+            "no penalty": lambda: logistic_inputs(17, 200, l2=0.0),
+            "no penalty, weights, missing cells": lambda: logistic_inputs(18, 250, True, True, l2=0.0),
+            "no penalty, groups": lambda: logistic_inputs(19, 180, grouped=True, l2=0.0),
+        },
+    ),
+    "learned_calibration.json": (
+        "learned.calibration", calibrate, 1e-8,
+        "scikit-learn 1.9.1 (isotonic), statsmodels 0.15.0 (sigmoid and beta as weighted binomial fits)",
+        {
+            "sigmoid": lambda: calibration_inputs(21, 150, "sigmoid"),
+            "sigmoid, weights": lambda: calibration_inputs(22, 120, "sigmoid", True),
+            "isotonic": lambda: calibration_inputs(23, 200, "isotonic_forced"),
+            "isotonic, weights": lambda: calibration_inputs(24, 150, "isotonic_forced", True),
+            "beta": lambda: calibration_inputs(25, 200, "beta"),
+            "beta, weights": lambda: calibration_inputs(26, 180, "beta", True),
         },
     ),
 }

@@ -19,8 +19,8 @@ mod newton;
 use serde::{Deserialize, Serialize};
 
 use design::{Coding, Design, Kind, NO_TERM};
-pub(crate) use newton::logistic;
 use newton::{Problem, Solution};
+pub(crate) use newton::{logistic, softplus};
 
 use super::{Frame, check};
 use crate::error::{Error, Result};
