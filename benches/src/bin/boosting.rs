@@ -22,7 +22,10 @@ fn frame(x: &[f32], rows: usize, from: usize, to: usize) -> churn_core::Result<F
     Frame::new(
         columns
             .map(|(j, column)| {
-                let values = column[from..to].iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
+                let values = column[from..to]
+                    .iter()
+                    .map(|v| f64::from(*v))
+                    .collect::<Vec<_>>();
                 (format!("x{j}"), Column::Numeric(values.into()))
             })
             .collect(),
@@ -30,7 +33,9 @@ fn frame(x: &[f32], rows: usize, from: usize, to: usize) -> churn_core::Result<F
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let known = ["data", "train", "threads", "trees", "leaves", "bins", "rate", "min-leaf", "out"];
+    let known = [
+        "data", "train", "threads", "trees", "leaves", "bins", "rate", "min-leaf", "out",
+    ];
     refuse_unknown_arguments(&known)?;
     let data: String = argument("data", String::new())?;
     let threads = argument("threads", 1)?;
@@ -46,7 +51,9 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let y = floats(&format!("{data}.y"))?;
     let x = floats(&format!("{data}.x"))?;
     let train = argument("train", y.len() * 4 / 5)?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()?;
     let outcomes: Vec<f64> = y.iter().map(|v| f64::from(*v)).collect();
     let learned = frame(&x, y.len(), 0, train)?;
     let asked = frame(&x, y.len(), train, y.len())?;

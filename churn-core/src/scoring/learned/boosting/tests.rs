@@ -1,7 +1,7 @@
 use super::*;
 use crate::math::random::Random;
-use crate::scoring::learned::MISSING_LEVEL;
 use crate::scoring::learned::Importance;
+use crate::scoring::learned::MISSING_LEVEL;
 
 /// Columns of numbers with missing cells and of levels, and outcomes that depend on both.
 pub(super) fn example(rows: usize, seed: u64) -> (Frame<'static>, Vec<f64>) {
@@ -29,28 +29,44 @@ pub(super) fn example(rows: usize, seed: u64) -> (Frame<'static>, Vec<f64>) {
         target.push(f64::from(u8::from(random.chance(probability))));
     }
     let numbers = numbers.into_iter().enumerate();
-    let mut columns: Vec<(String, Column<'static>)> =
-        numbers.map(|(j, values)| (format!("x{j}"), Column::Numeric(values.into()))).collect();
-    let levels = Column::Categorical { codes: codes.into(), levels: names.into() };
+    let mut columns: Vec<(String, Column<'static>)> = numbers
+        .map(|(j, values)| (format!("x{j}"), Column::Numeric(values.into())))
+        .collect();
+    let levels = Column::Categorical {
+        codes: codes.into(),
+        levels: names.into(),
+    };
     columns.insert(3, ("plan".into(), levels));
     (Frame::new(columns).unwrap(), target)
 }
 
 fn fit(settings: &Boosting, frame: &Frame<'_>, target: &[f64]) -> TreeEnsemble {
-    settings.fit(frame, target, None, None, &Progress::none()).unwrap()
+    settings
+        .fit(frame, target, None, None, &Progress::none())
+        .unwrap()
 }
 
 fn log_loss(p: &[f64], y: &[f64]) -> f64 {
-    let losses = p.iter().zip(y).map(|(p, y)| -(if *y == 1.0 { *p } else { 1.0 - p }).ln());
+    let losses = p
+        .iter()
+        .zip(y)
+        .map(|(p, y)| -(if *y == 1.0 { *p } else { 1.0 - p }).ln());
     losses.sum::<f64>() / y.len() as f64
 }
 
 #[test]
 fn threads_do_not_matter() {
     let (frame, target) = example(150_000, 1);
-    let settings = Boosting { trees: 5, leaves: 20, ..Boosting::default() };
+    let settings = Boosting {
+        trees: 5,
+        leaves: 20,
+        ..Boosting::default()
+    };
     let model = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         pool.install(|| fit(&settings, &frame, &target))
     };
     let one = model(1);
