@@ -255,6 +255,13 @@ impl TreeEnsemble {
         self.features.iter().map(|feature| feature.name.as_str())
     }
 
+    /// Rows of the smallest leaf.
+    #[cfg(test)]
+    pub(crate) fn least_rows(&self) -> u32 {
+        let rows = self.trees.iter().flat_map(|tree| &tree.rows);
+        rows.copied().min().unwrap_or(0)
+    }
+
     /// How much each column of training is used; not normalised.
     pub fn importance(&self, kind: Importance) -> Vec<f64> {
         let mut importance = vec![0.0; self.features.len()];
