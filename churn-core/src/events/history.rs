@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::keep::Keep;
 use super::kinds::EventKind;
 use super::{EventLog, FIRST_LINE, KIND_BITS, NO_CHANNEL};
 use crate::customers::{CustomerId, Customers};
@@ -77,6 +78,11 @@ impl<'l> History<'l> {
         self.as_of
     }
 
+    /// Which events and columns the log stores.
+    pub fn keep(&self) -> &'l Keep {
+        self.log.keep()
+    }
+
     /// Names of the channels, sorted.
     ///
     /// These are the channels of the whole log: the list of names is configuration of the shop,
@@ -132,6 +138,11 @@ impl<'l> CustomerHistory<'l> {
     /// The instant at which it ends (exclusive).
     pub fn as_of(&self) -> AsOf {
         self.as_of
+    }
+
+    /// Which events and columns the log stores.
+    pub fn keep(&self) -> &'l Keep {
+        self.log.keep()
     }
 
     /// Names of the channels that [`Event::channel`] refers to, as [`History::channels`].

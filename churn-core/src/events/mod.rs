@@ -17,6 +17,7 @@ mod csv;
 mod group;
 mod history;
 mod ids;
+mod keep;
 mod kinds;
 mod names;
 mod partition;
@@ -35,6 +36,7 @@ pub use columns::{
 #[cfg(feature = "csv")]
 pub use csv::{CsvEvents, CsvOptions};
 pub use history::{CustomerHistory, Event, History};
+pub use keep::Keep;
 pub use kinds::{EventKind, KindMap};
 pub use names::ColumnNames;
 #[cfg(feature = "arrow")]
@@ -188,6 +190,11 @@ impl EventLog {
     /// The ids of items, where the log has items.
     pub fn items(&self) -> Option<&Customers> {
         self.item_ids.as_ref()
+    }
+
+    /// Which events and columns the log stores.
+    pub fn keep(&self) -> &Keep {
+        &self.cleaning.keep
     }
 
     /// What cleaning did.

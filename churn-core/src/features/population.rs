@@ -13,7 +13,7 @@ use super::sweep::{Sight, Sweep, Timeline, Wanted, WindowsWanted};
 use super::touchpoints::ChannelTotals;
 use super::{FeatureSpec, version};
 use crate::error::{Error, Result};
-use crate::events::{EventKind, History};
+use crate::events::{EventKind, History, Keep};
 use crate::math::stats::GroupMoments;
 use crate::progress::Progress;
 
@@ -51,6 +51,9 @@ pub struct Population {
     gaps: Option<GapPrior>,
     channels: BTreeMap<String, f64>,
     kinds: BTreeSet<EventKind>,
+    /// What the log behind it kept; of the rest it knows nothing.
+    #[serde(default, skip_serializing_if = "Keep::is_everything")]
+    keep: Keep,
 }
 
 /// Which parts of a population somebody asked for.
@@ -169,12 +172,12 @@ impl Population {
         }
         let learned = all
             .into_par_iter()
-            .map(|chunks| Self::of(chunks, spec, channels));
+            .map(|chunks| Self::of(chunks, spec, channels, last.keep()));
         Ok(learned.collect())
     }
 
     /// From what the chunks of customers contribute, in their order.
-    fn of(chunks: Vec<Sums>, spec: &FeatureSpec, channels: &[String]) -> Self {
+    fn of(chunks: Vec<Sums>, spec: &FeatureSpec, channels: &[String], keep: &Keep) -> Self {
         let mut all = Sums::new(channels.len());
         for chunk in &chunks {
             all.merge(chunk);
@@ -198,6 +201,7 @@ impl Population {
             kinds: kinds
                 .filter(|kind| all.kinds & (1 << kind.code()) != 0)
                 .collect(),
+            keep: keep.clone(),
         }
     }
 
@@ -274,6 +278,11 @@ impl Population {
     /// Whether any event of this kind occurred.
     pub fn has(&self, kind: EventKind) -> bool {
         self.kinds.contains(&kind)
+    }
+
+    /// What the log behind it kept: features that need more cannot be built with it.
+    pub fn keep(&self) -> &Keep {
+        &self.keep
     }
 
     pub(super) fn records_browsing(&self) -> bool {
