@@ -18,6 +18,7 @@ mod csv;
 mod group;
 mod history;
 mod ids;
+mod keep;
 mod kinds;
 mod names;
 mod outcomes;
@@ -37,6 +38,7 @@ pub use columns::{
 #[cfg(feature = "csv")]
 pub use csv::{CsvEvents, CsvOptions};
 pub use history::{CustomerHistory, Event, History};
+pub use keep::Keep;
 pub use kinds::{EventKind, KindMap};
 pub use names::ColumnNames;
 pub use outcomes::{ChurnDefinition, Holdout, Outcome, Outcomes};
@@ -191,6 +193,11 @@ impl EventLog {
     /// The ids of items, where the log has items.
     pub fn items(&self) -> Option<&Customers> {
         self.item_ids.as_ref()
+    }
+
+    /// Which events and columns the log stores.
+    pub fn keep(&self) -> &Keep {
+        &self.cleaning.keep
     }
 
     /// What cleaning did.

@@ -149,7 +149,7 @@ impl<'l> Holdout<'l> {
         let from = from.max(self.as_of.instant());
         let first = times.partition_point(|time| *time < from.micros());
         let end = times.partition_point(|time| *time < to.micros()).max(first);
-        (span.start + first..span.start + end).map(move |i| log.event(i))
+        log.events_at(span.start + first..span.start + end)
     }
 
     /// What became of each customer, given until when (exclusive) the log observed everything;

@@ -14,6 +14,7 @@ use crate::events::{EventKind, History};
 use crate::progress::Progress;
 use crate::time::{AsOf, MICROS_PER_DAY};
 
+use super::needs::Need;
 use super::population::CHUNK;
 
 /// Period and unit of a summary.
@@ -214,7 +215,7 @@ const MONDAY: i64 = 3;
 /// period that holds the last instant before `as_of`.
 ///
 /// # Errors
-/// `InvalidParameter` for settings outside their domain.
+/// `InvalidParameter` for settings outside their domain, or a log that keeps no purchases.
 ///
 /// # Example
 /// ```
@@ -243,6 +244,8 @@ pub fn summarize_observed(
     progress: &Progress<'_>,
 ) -> Result<RfmSummary> {
     settings.check()?;
+    let purchases = Need::of([EventKind::Purchase]);
+    history.keep().check_for(purchases.keep(), "summary")?;
     let length = i64::from(settings.period_days);
     let period = |day: i64| (day + MONDAY).div_euclid(length);
     let last_instant = history.as_of().instant().micros() - 1;
