@@ -20,6 +20,7 @@ pub mod conditions;
 mod document;
 mod facts;
 mod matching;
+mod optimize;
 mod plan;
 mod playbook;
 mod rules;
