@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::conditions::Values;
 use super::facts::Facts;
 use super::plan::{NONE, Plan};
-use super::playbook::Playbook;
+use super::playbook::{ChooseBy, Playbook};
 use super::rules::Rules;
 use crate::error::{Error, Result};
 
@@ -62,8 +62,9 @@ impl Prospect {
 /// number of threads.
 ///
 /// # Errors
-/// Those of [`Playbook::check`] against the names of these facts; `InvalidValue` for a response
-/// rate outside \[0, 1\], naming the feature and the row.
+/// Those of [`Playbook::check`] against the names of these facts; `InvalidParameter` for a playbook
+/// that chooses by profit; `InvalidValue` for a response rate outside \[0, 1\], naming the feature
+/// and the row.
 ///
 /// # Example
 /// ```
@@ -91,6 +92,13 @@ impl Prospect {
 /// ```
 pub fn match_actions(playbook: &Playbook, facts: &Facts<'_>) -> Result<Plan> {
     let rules = Rules::new(playbook, facts.vocabulary())?;
+    if playbook.choose_by == ChooseBy::Profit {
+        return Err(Error::invalid_parameter(
+            "playbook.choose_by",
+            "priority (optimize chooses by profit)",
+            "profit",
+        ));
+    }
     check_rates(&rules, facts)?;
     let choices: Vec<Choice> = (0..facts.customers().len())
         .into_par_iter()
@@ -101,7 +109,7 @@ pub fn match_actions(playbook: &Playbook, facts: &Facts<'_>) -> Result<Plan> {
     Ok(Plan::new(playbook.clone(), rules, facts, &choices))
 }
 
-fn check_rates(rules: &Rules, facts: &Facts<'_>) -> Result<()> {
+pub(crate) fn check_rates(rules: &Rules, facts: &Facts<'_>) -> Result<()> {
     for number in rules.channels.iter().filter_map(|channel| channel.rate) {
         let rates = facts.column(number);
         let wrong = |rate: &f64| !(rate.is_nan() || (0.0..=1.0).contains(rate));
