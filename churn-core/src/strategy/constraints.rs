@@ -420,6 +420,7 @@ impl Constraints {
 }
 
 /// Constraints with names looked up.
+#[derive(Debug, Clone)]
 pub(crate) struct Resolved {
     /// Segmentation and label of each segment limit.
     pub(crate) segments: Vec<(usize, u32)>,

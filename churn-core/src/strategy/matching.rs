@@ -24,6 +24,19 @@ pub(crate) struct Choice {
     pub(crate) offer_cost: f64,
 }
 
+impl Choice {
+    /// Nothing is done.
+    pub(crate) fn none() -> Self {
+        Choice {
+            action: NONE,
+            channel_set: NONE,
+            response: 0.0,
+            contact_cost: 0.0,
+            offer_cost: 0.0,
+        }
+    }
+}
+
 /// How well one channel set does for one customer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Prospect {
@@ -106,7 +119,7 @@ pub fn match_actions(playbook: &Playbook, facts: &Facts<'_>) -> Result<Plan> {
             choose(playbook, &rules, facts, row, given)
         })
         .collect();
-    Ok(Plan::new(playbook.clone(), rules, facts, &choices))
+    Ok(Plan::new(playbook.clone(), rules, facts, &choices, None))
 }
 
 pub(crate) fn check_rates(rules: &Rules, facts: &Facts<'_>) -> Result<()> {
@@ -161,13 +174,7 @@ fn choose(
             };
         }
     }
-    Choice {
-        action: NONE,
-        channel_set: NONE,
-        response: 0.0,
-        contact_cost: 0.0,
-        offer_cost: 0.0,
-    }
+    Choice::none()
 }
 
 /// The rate at which a customer answers a channel, and whether it is the customer's own.

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::problem::{CHUNK, Problem};
-use super::{Answer, Solution, solve, solve_from};
+use super::solve::{Answer, Solution, solve, solve_from};
 use crate::error::Result;
 use crate::progress::Step;
 
@@ -69,7 +69,7 @@ fn grid(
     for k in (0..points).rev() {
         let money = most * k as f64 / (points - 1).max(1) as f64;
         problem.limits[budget].limit = money;
-        let mu = (16.0 * last.mu).min(super::typical(problem));
+        let mu = (16.0 * last.mu).min(super::dual::typical(problem));
         let duals = std::mem::take(&mut last.duals);
         let Answer::Plan(plan) = solve_from(problem, duals, mu, gap, 0, step)? else {
             // With even less money there is no plan either.

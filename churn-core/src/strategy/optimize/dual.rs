@@ -304,7 +304,12 @@ pub(crate) fn minimise(
         let distance = dual.last.bound - dual.last.gain;
         let done = settled && distance.abs() <= aim.gap * dual.bound.abs();
         let ends = dual.mu <= aim.least_mu || problem.limits.is_empty();
-        if done || ends || aim.refutes(dual.bound) {
+        // Shares that keep everything are a plan in fractions: it exists.
+        let exists = aim.goal == Goal::Existence
+            && problem.limits.iter().zip(&aim.ceilings).zip(&dual.last.slack).all(
+                |((limit, ceiling), slack)| *ceiling == 0.0 || *slack >= -1e-6 * limit.scale,
+            );
+        if done || ends || exists || aim.refutes(dual.bound) {
             return Ok(dual);
         }
         dual.mu *= SHRINK;

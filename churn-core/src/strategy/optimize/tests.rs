@@ -1,6 +1,8 @@
 //! The solver against brute force and against itself.
 
-use super::*;
+use super::curve::budget_curve;
+use super::problem::{Limit, NO_ENTRY, Problem};
+use super::solve::{Answer, Solution, solve};
 use crate::math::random::Random;
 use crate::progress::Progress;
 
