@@ -25,11 +25,13 @@
 mod activity;
 mod engine;
 mod feedback;
+mod holdout;
 mod lifecycle;
 mod population;
 mod purchases;
 mod rfm;
 mod rhythm;
+mod running;
 mod summary;
 mod table;
 #[cfg(test)]
@@ -46,11 +48,14 @@ use serde::{Deserialize, Serialize};
 pub use activity::ActivitySettings;
 pub use engine::Describer;
 pub use feedback::FeedbackSettings;
+pub use holdout::{Holdout, holdout};
 pub use lifecycle::{LIFECYCLE_STAGES, LifecycleSettings};
 pub use population::Population;
 pub use rfm::{RfmCuts, RfmSettings};
 pub use rhythm::{GapPrior, RhythmSettings};
+pub use running::{RunningSummary, SummaryRow};
 pub use summary::{RfmSummary, SummarySettings, summarize, summarize_observed};
+pub(crate) use summary::{check_log_gaps, check_not_negative, check_rows};
 pub use table::{FeatureInfo, FeatureTable};
 pub use touchpoints::TouchpointSettings;
 
