@@ -3,7 +3,9 @@
 pub(crate) mod distributions;
 pub(crate) mod gamma_table;
 pub(crate) mod linalg;
+pub(crate) mod optimize;
 pub(crate) mod random;
+pub(crate) mod rising;
 pub(crate) mod special;
 pub(crate) mod stats;
 pub(crate) mod sum;
