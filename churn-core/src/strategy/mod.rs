@@ -24,10 +24,11 @@ mod plan;
 mod playbook;
 mod rules;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod why;
 
 pub use conditions::{CHURN_PROBABILITY, Condition, Vocabulary};
+pub(crate) use document::{line_in_json, line_in_toml};
 pub use facts::Facts;
 pub use matching::match_actions;
 pub use plan::{ActionSummary, NONE, NoAction, Plan, PlanSummary};
