@@ -176,9 +176,27 @@ impl Names<'_> {
             trigger.changes.is_some(),
         ];
         one_of(place, "silence_days, event, becomes and changes", &said)?;
-        only_with(place, "before_days", trigger.before_days.is_some(), "silence_days", said[0])?;
-        only_with(place, "late_days", trigger.late_days.is_some(), "event", said[1])?;
-        only_with(place, "first_sight", trigger.first_sight, "becomes", said[2])?;
+        only_with(
+            place,
+            "before_days",
+            trigger.before_days.is_some(),
+            "silence_days",
+            said[0],
+        )?;
+        only_with(
+            place,
+            "late_days",
+            trigger.late_days.is_some(),
+            "event",
+            said[1],
+        )?;
+        only_with(
+            place,
+            "first_sight",
+            trigger.first_sight,
+            "becomes",
+            said[2],
+        )?;
         let on = if let Some(days) = trigger.silence_days {
             check_days(&format!("{place}.silence_days"), days, 1)?;
             let before = match trigger.before_days {
@@ -267,7 +285,11 @@ impl Names<'_> {
             return Err(Error::invalid_parameter(
                 place,
                 "labels to come from and others to go to",
-                if overlap { "one label on both sides" } else { "an empty side" },
+                if overlap {
+                    "one label on both sides"
+                } else {
+                    "an empty side"
+                },
             ));
         }
         let one_of = |allowed| Formula::OneOf {
@@ -311,7 +333,13 @@ impl Names<'_> {
         ];
         one_of(&place, "wait, branch, split, send and exit", &said)?;
         let goes_on = step.split.is_empty() && step.exit.is_none();
-        only_with(&place, "next", step.next.is_some(), "wait, branch or send", goes_on)?;
+        only_with(
+            &place,
+            "next",
+            step.next.is_some(),
+            "wait, branch or send",
+            goes_on,
+        )?;
         let next = self.next(&place, i, step.next.as_deref(), steps)?;
         if let Some(wait) = &step.wait {
             return self.wait(&format!("{place}.wait"), wait, next);
@@ -365,7 +393,11 @@ impl Names<'_> {
             if micros >= MICROS_PER_MINUTE {
                 return Ok(micros);
             }
-            Err(Error::invalid_parameter(place, "at least one minute", "no time"))
+            Err(Error::invalid_parameter(
+                place,
+                "at least one minute",
+                "no time",
+            ))
         };
         let has_duration = wait.days.is_some() || wait.hours.is_some() || wait.minutes.is_some();
         one_of(
@@ -376,13 +408,28 @@ impl Names<'_> {
                 wait.silence_days.is_some(),
                 wait.event.is_some(),
                 // A duration alone is a wait of its own.
-                has_duration && wait.at.is_none() && wait.silence_days.is_none() && wait.event.is_none(),
+                has_duration
+                    && wait.at.is_none()
+                    && wait.silence_days.is_none()
+                    && wait.event.is_none(),
             ],
         )?;
-        only_with(place, "on_event", wait.on_event.is_some(), "event", wait.event.is_some())?;
+        only_with(
+            place,
+            "on_event",
+            wait.on_event.is_some(),
+            "event",
+            wait.event.is_some(),
+        )?;
         if let Some(at) = &wait.at {
             let finer = wait.hours.is_some() || wait.minutes.is_some();
-            only_with(place, "hours and minutes", finer, "a duration without at", false)?;
+            only_with(
+                place,
+                "hours and minutes",
+                finer,
+                "a duration without at",
+                false,
+            )?;
             return Ok(Node::At {
                 days: wait.days.unwrap_or(0),
                 at: parse_time(&format!("{place}.at"), at)?,
@@ -390,7 +437,13 @@ impl Names<'_> {
             });
         }
         if let Some(days) = wait.silence_days {
-            only_with(place, "a duration", has_duration, "at or event, not silence_days", false)?;
+            only_with(
+                place,
+                "a duration",
+                has_duration,
+                "at or event, not silence_days",
+                false,
+            )?;
             check_days(&format!("{place}.silence_days"), days, 1)?;
             return Ok(Node::Silence {
                 micros: i64::from(days) * MICROS_PER_DAY,
@@ -440,9 +493,32 @@ impl Names<'_> {
         for (k, option) in send.options.iter().enumerate() {
             let place = format!("{place}.options[{k}]");
             let offers = self.playbook.offers.iter().map(|o| o.id.as_str()).collect();
-            let channels = self.playbook.channels.iter().map(|c| c.id.as_str()).collect();
-            let offers = references(&format!("{place}.offers"), &option.offers, offers)?;
+            let channels = self
+                .playbook
+                .channels
+                .iter()
+                .map(|c| c.id.as_str())
+                .collect();
+            let offers: Vec<usize> =
+                references(&format!("{place}.offers"), &option.offers, offers)?;
             let channels = references(&format!("{place}.channels"), &option.channels, channels)?;
+            for (g, group) in self.playbook.conflicts.iter().enumerate() {
+                let rivals = option.offers.iter().filter(|offer| group.contains(offer));
+                if rivals.count() > 1 {
+                    return Err(Error::invalid_parameter(
+                        format!("{place}.offers"),
+                        "offers that go together",
+                        format_args!("several of playbook.conflicts[{g}]"),
+                    ));
+                }
+            }
+            if offers.len() > 32 {
+                return Err(Error::invalid_parameter(
+                    format!("{place}.offers"),
+                    "at most 32 offers",
+                    offers.len(),
+                ));
+            }
             let mask = channels.iter().fold(0, |mask, c| mask | 1_u32 << c);
             if options.iter().any(|o| o.mask == mask && o.offers == offers) {
                 return Err(Error::invalid_parameter(
@@ -595,7 +671,10 @@ impl Node {
 
     /// Whether time surely passes here: a day of silence may have passed already.
     fn takes_time(&self) -> bool {
-        matches!(self, Node::Pause { .. } | Node::At { .. } | Node::Event { .. })
+        matches!(
+            self,
+            Node::Pause { .. } | Node::At { .. } | Node::Event { .. }
+        )
     }
 }
 

@@ -18,7 +18,7 @@ use jiff::civil;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::check::{check_days, MAX_DAYS};
+use super::check::{MAX_DAYS, check_days};
 use super::definition::WhenCapped;
 use super::holdout::Holdout;
 use super::quiet_hours::{QuietHours, Windows, channel_mask};
@@ -203,7 +203,9 @@ impl ContactPolicy {
         let known = |id: &String| playbook.channels.iter().any(|channel| channel.id == *id);
         // A rule that names channels must not become one for all when none of them is left.
         policy.caps.retain_mut(|cap| keep(&mut cap.channels, known));
-        policy.quiet_hours.retain_mut(|hours| keep(&mut hours.channels, known));
+        policy
+            .quiet_hours
+            .retain_mut(|hours| keep(&mut hours.channels, known));
         policy.opt_in.retain(known);
         policy.capacity.retain(|channel, _| known(channel));
         policy.check(playbook)?;
@@ -335,11 +337,13 @@ pub enum Rejection {
     Capacity,
     /// Repeated contacts have worn the customer out: it is not worth it.
     Fatigue,
+    /// It would cost more than it is expected to bring, even to a fresh customer.
+    Unprofitable,
 }
 
 impl Rejection {
     /// All of them, in the order of their codes.
-    pub const ALL: [Rejection; 10] = [
+    pub const ALL: [Rejection; 11] = [
         Rejection::Suppressed,
         Rejection::NoConsent,
         Rejection::NotOpen,
@@ -350,6 +354,7 @@ impl Rejection {
         Rejection::Priority,
         Rejection::Capacity,
         Rejection::Fatigue,
+        Rejection::Unprofitable,
     ];
 
     /// The name in logs, e.g. `"frequency_cap"`.
@@ -365,6 +370,7 @@ impl Rejection {
             Rejection::Priority => "priority",
             Rejection::Capacity => "capacity",
             Rejection::Fatigue => "fatigue",
+            Rejection::Unprofitable => "unprofitable",
         }
     }
 }
@@ -374,7 +380,10 @@ impl Rejection {
 pub(super) enum Verdict {
     Pass,
     /// Not now, but from this instant on nothing known so far stands against it.
-    Not { reason: Rejection, until: i64 },
+    Not {
+        reason: Rejection,
+        until: i64,
+    },
 }
 
 /// A contact made, as caps see it.
@@ -625,7 +634,11 @@ mod tests {
 
     fn limits(text: &str) -> Limits {
         let playbook = playbook();
-        Limits::new(&ContactPolicy::from_toml(text, &playbook).unwrap(), &playbook).unwrap()
+        Limits::new(
+            &ContactPolicy::from_toml(text, &playbook).unwrap(),
+            &playbook,
+        )
+        .unwrap()
     }
 
     const SMS: u32 = 1 << 1;
@@ -645,9 +658,18 @@ mod tests {
         // 23:00 in Shanghai; the next is allowed at midnight there, one hour later.
         let sent = [Sent(at("2021-05-01T15:00:00"), SMS)];
         let midnight = at("2021-05-01T16:00:00");
-        assert_eq!(until(&daily, "Asia/Shanghai", EMAIL, "2021-05-01T15:30:00", &sent), Some(midnight));
-        assert_eq!(until(&daily, "Asia/Shanghai", EMAIL, "2021-05-01T16:00:00", &sent), None);
-        assert_eq!(until(&daily, "UTC", EMAIL, "2021-05-01T16:00:00", &sent), Some(at("2021-05-02")));
+        assert_eq!(
+            until(&daily, "Asia/Shanghai", EMAIL, "2021-05-01T15:30:00", &sent),
+            Some(midnight)
+        );
+        assert_eq!(
+            until(&daily, "Asia/Shanghai", EMAIL, "2021-05-01T16:00:00", &sent),
+            None
+        );
+        assert_eq!(
+            until(&daily, "UTC", EMAIL, "2021-05-01T16:00:00", &sent),
+            Some(at("2021-05-02"))
+        );
     }
 
     #[test]
@@ -660,28 +682,45 @@ mod tests {
             Sent(at("2021-05-01T12:00:00"), EMAIL),
         ];
         let email = |now| until(&rules, "UTC", EMAIL, now, &sent);
-        assert_eq!(email("2021-05-02T09:00:00"), Some(at("2021-05-02T10:00:00")));
+        assert_eq!(
+            email("2021-05-02T09:00:00"),
+            Some(at("2021-05-02T10:00:00"))
+        );
         assert_eq!(email("2021-05-02T10:00:00"), None);
         let sms = until(&rules, "UTC", SMS, "2021-05-02T09:00:00", &sent);
         assert_eq!(sms, Some(at("2021-05-08T10:00:00")));
         // Contacts that do not count.
         let exempt = [Sent(at("2021-05-01T10:00:00"), 0)];
-        assert_eq!(until(&rules, "UTC", SMS, "2021-05-01T11:00:00", &exempt), None);
+        assert_eq!(
+            until(&rules, "UTC", SMS, "2021-05-01T11:00:00", &exempt),
+            None
+        );
     }
 
     #[test]
     fn calendar_week_and_fixed_zone() {
         let week = limits("caps = [{ contacts = 1, calendar_days = 7, zone = 'UTC' }]");
         let sent = [Sent(at("2021-05-01T23:00:00"), SMS)];
-        assert_eq!(until(&week, "Asia/Shanghai", SMS, "2021-05-03", &sent), Some(at("2021-05-08")));
+        assert_eq!(
+            until(&week, "Asia/Shanghai", SMS, "2021-05-03", &sent),
+            Some(at("2021-05-08"))
+        );
     }
 
     #[test]
     fn cool_downs_count_from_the_true_instant() {
-        let rules = limits("cool_down_after_purchase_days = 3\ncool_down_after_complaint_days = 14");
+        let rules =
+            limits("cool_down_after_purchase_days = 3\ncool_down_after_complaint_days = 14");
         let zone = zones::zone("zone", "UTC").unwrap();
         let verdict = |now| {
-            rules.verdict::<Sent>(&zone, SMS, at(now), Some(at("2021-05-01T12:00:00")), None, &[])
+            rules.verdict::<Sent>(
+                &zone,
+                SMS,
+                at(now),
+                Some(at("2021-05-01T12:00:00")),
+                None,
+                &[],
+            )
         };
         assert_eq!(
             verdict("2021-05-02"),
@@ -720,9 +759,18 @@ mod tests {
         };
         let place = |what: &str, line| (what.to_owned(), line);
         assert_eq!(error("\nzone = 'Europe/Bonn'"), place("policy.zone", 2));
-        assert_eq!(error("capacity = { sms = 0 }"), place("policy.capacity.sms", 1));
-        assert_eq!(error("capacity = { fax = 9 }"), place("policy.capacity.fax", 1));
-        assert_eq!(error("caps = [\n{ contacts = 1 }]"), place("policy.caps[0]", 2));
+        assert_eq!(
+            error("capacity = { sms = 0 }"),
+            place("policy.capacity.sms", 1)
+        );
+        assert_eq!(
+            error("capacity = { fax = 9 }"),
+            place("policy.capacity.fax", 1)
+        );
+        assert_eq!(
+            error("caps = [\n{ contacts = 1 }]"),
+            place("policy.caps[0]", 2)
+        );
         assert_eq!(
             error("caps = [\n{ contacts = 1, rolling_days = 1, rolling_hours = 2 }]"),
             place("policy.caps[0]", 2)

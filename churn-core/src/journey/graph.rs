@@ -31,14 +31,23 @@ pub(super) struct Entry {
 #[derive(Debug, Clone)]
 pub(super) enum On {
     /// From so many microseconds of silence on, and before so many.
-    Silence { from: i64, before: i64 },
-    Event { kind: Happening, late: i64 },
+    Silence {
+        from: i64,
+        before: i64,
+    },
+    Event {
+        kind: Happening,
+        late: i64,
+    },
     Becomes {
         yes: Formula,
         no: Formula,
         first_sight: bool,
     },
-    Changes { from: Formula, to: Formula },
+    Changes {
+        from: Formula,
+        to: Formula,
+    },
 }
 
 impl Entry {
@@ -57,21 +66,38 @@ pub(super) enum Way {
 #[derive(Debug, Clone)]
 pub(super) enum Node {
     /// So many microseconds.
-    Pause { micros: i64, next: Next },
+    Pause {
+        micros: i64,
+        next: Next,
+    },
     /// A local time of day, so many calendar days later.
-    At { days: u32, at: civil::Time, next: Next },
-    Silence { micros: i64, next: Next },
+    At {
+        days: u32,
+        at: civil::Time,
+        next: Next,
+    },
+    Silence {
+        micros: i64,
+        next: Next,
+    },
     Event {
         kind: Happening,
         time_out: i64,
         on_event: Next,
         next: Next,
     },
-    Branch { arms: Vec<(Formula, Next)>, next: Next },
+    Branch {
+        arms: Vec<(Formula, Next)>,
+        next: Next,
+    },
     /// Upper ends of the shares, the last is 1.
-    Split { arms: Vec<(f64, Next)> },
+    Split {
+        arms: Vec<(f64, Next)>,
+    },
     Send(Box<Sending>, Next),
-    Exit { reason: usize },
+    Exit {
+        reason: usize,
+    },
 }
 
 #[derive(Debug, Clone)]

@@ -183,10 +183,7 @@ mod tests {
         for id in [0, -1, 42, i64::MIN, i64::MAX] {
             assert_eq!(lot("s", id), lot("s", id.to_string().as_str()));
         }
-        assert_eq!(
-            lot("s", u64::MAX),
-            lot("s", u64::MAX.to_string().as_str())
-        );
+        assert_eq!(lot("s", u64::MAX), lot("s", u64::MAX.to_string().as_str()));
     }
 
     #[test]
@@ -231,7 +228,9 @@ mod tests {
         )
         .unwrap();
         let salt = "x".to_owned();
-        let held = Holdout { salt, share: 0.05 }.assign_stratified(&segments).unwrap();
+        let held = Holdout { salt, share: 0.05 }
+            .assign_stratified(&segments)
+            .unwrap();
         let count = |code| {
             let rows = held.iter().zip(&codes);
             rows.filter(|(held, c)| **held && **c == code).count()

@@ -80,7 +80,10 @@ impl Windows {
             }
             let days = match (hours.days.is_empty(), dates.is_empty()) {
                 (true, true) => 0x7f,
-                _ => hours.days.iter().fold(0, |bits, day| bits | 1 << *day as u8),
+                _ => hours
+                    .days
+                    .iter()
+                    .fold(0, |bits, day| bits | 1 << *day as u8),
             };
             windows.push(Window {
                 from: parse_time(&format!("{place}.from"), &hours.from)?,
@@ -105,7 +108,12 @@ impl Windows {
                     .to_datetime(civil::Time::midnight())
                     .saturating_add(jiff::Span::new().days(7).minutes(minute))
             });
-            let open = |local| !self.0.iter().any(|w| w.mask & 1 << c != 0 && w.covers(local));
+            let open = |local| {
+                !self
+                    .0
+                    .iter()
+                    .any(|w| w.mask & 1 << c != 0 && w.covers(local))
+            };
             if !{ minutes }.any(open) {
                 return Err(Error::invalid_parameter(
                     place,
@@ -215,8 +223,14 @@ mod tests {
     fn windows_across_midnight_end_in_the_morning() {
         let night = [hours("22:00", "06:00")];
         // FIELD: due 5:30 is sent at 6:00.
-        assert_eq!(end(&night, "UTC", "2021-05-01T05:30:00"), Some(at("2021-05-01T06:00:00")));
-        assert_eq!(end(&night, "UTC", "2021-05-01T22:00:00"), Some(at("2021-05-02T06:00:00")));
+        assert_eq!(
+            end(&night, "UTC", "2021-05-01T05:30:00"),
+            Some(at("2021-05-01T06:00:00"))
+        );
+        assert_eq!(
+            end(&night, "UTC", "2021-05-01T22:00:00"),
+            Some(at("2021-05-02T06:00:00"))
+        );
         assert_eq!(end(&night, "UTC", "2021-05-01T06:00:00"), None);
         assert_eq!(end(&night, "UTC", "2021-05-01T21:59:59"), None);
         // 23:30 in Shanghai.
@@ -247,9 +261,7 @@ mod tests {
         );
         // The night is an hour shorter and an hour longer.
         let night = [hours("22:00", "08:00")];
-        let length = |from: &str| {
-            end(&night, "Europe/Berlin", from).unwrap() - at(from)
-        };
+        let length = |from: &str| end(&night, "Europe/Berlin", from).unwrap() - at(from);
         assert_eq!(length("2021-03-27T21:00:00"), 9 * 3_600_000_000);
         assert_eq!(length("2021-10-30T20:00:00"), 11 * 3_600_000_000);
     }
@@ -266,7 +278,10 @@ mod tests {
         };
         let all = [hours("22:00", "08:00"), sunday, holiday];
         // Saturday night, the Sunday 2021-05-02, the holiday, its night.
-        assert_eq!(end(&all, "UTC", "2021-05-01T23:00:00"), Some(at("2021-05-04T08:00:00")));
+        assert_eq!(
+            end(&all, "UTC", "2021-05-01T23:00:00"),
+            Some(at("2021-05-04T08:00:00"))
+        );
         assert_eq!(end(&all, "UTC", "2021-05-01T12:00:00"), None);
     }
 

@@ -44,7 +44,13 @@ pub(super) fn instant(zone: &TimeZone, local: civil::DateTime, after: i64) -> Op
         jiff::tz::AmbiguousOffset::Gap { before, .. } => {
             // The wall time does not exist; the gap ends at the transition before it would come.
             let beyond = before.to_timestamp(local).ok()?;
-            let jump = zone.preceding(beyond.checked_add(jiff::SignedDuration::from_micros(1)).ok()?).next()?;
+            let jump = zone
+                .preceding(
+                    beyond
+                        .checked_add(jiff::SignedDuration::from_micros(1))
+                        .ok()?,
+                )
+                .next()?;
             let jump = jump.timestamp().as_microsecond();
             (jump, jump)
         }
@@ -100,12 +106,29 @@ mod tests {
         let berlin = zone("zone", "Europe/Berlin").unwrap();
         // 2021-03-28: 02:00 becomes 03:00 (01:00 UTC). 2021-10-31: 03:00 becomes 02:00 (01:00 UTC).
         let first = |text| instant(&berlin, local(text), i64::MIN);
-        assert_eq!(first("2021-03-28T02:30:00"), Some(at("2021-03-28T01:00:00")));
-        assert_eq!(first("2021-03-28T02:00:00"), Some(at("2021-03-28T01:00:00")));
-        assert_eq!(first("2021-10-31T02:30:00"), Some(at("2021-10-31T00:30:00")));
-        let second = instant(&berlin, local("2021-10-31T02:30:00"), at("2021-10-31T00:31:00"));
+        assert_eq!(
+            first("2021-03-28T02:30:00"),
+            Some(at("2021-03-28T01:00:00"))
+        );
+        assert_eq!(
+            first("2021-03-28T02:00:00"),
+            Some(at("2021-03-28T01:00:00"))
+        );
+        assert_eq!(
+            first("2021-10-31T02:30:00"),
+            Some(at("2021-10-31T00:30:00"))
+        );
+        let second = instant(
+            &berlin,
+            local("2021-10-31T02:30:00"),
+            at("2021-10-31T00:31:00"),
+        );
         assert_eq!(second, Some(at("2021-10-31T01:30:00")));
-        let passed = instant(&berlin, local("2021-10-31T02:30:00"), at("2021-10-31T01:31:00"));
+        let passed = instant(
+            &berlin,
+            local("2021-10-31T02:30:00"),
+            at("2021-10-31T01:31:00"),
+        );
         assert_eq!(passed, None);
         assert!(zone("zone", "Europe/Bonn").is_err());
     }
