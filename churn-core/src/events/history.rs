@@ -96,6 +96,27 @@ impl<'l> History<'l> {
         self.customers.rows_before(log_row)
     }
 
+    /// The same past of these customers only; those who are not in it are left out.
+    pub fn only(&self, customers: &Customers) -> History<'l> {
+        let rows: Vec<u32> = {
+            // Both ascend by id.
+            let mut wanted = customers.iter().peekable();
+            (0..self.customers.len() as u32)
+                .filter(|row| {
+                    let id = self.customers.get(*row as usize);
+                    while wanted.next_if(|other| *other < id).is_some() {}
+                    wanted.peek() == Some(&id)
+                })
+                .collect()
+        };
+        History {
+            log: self.log,
+            as_of: self.as_of,
+            lens: rows.iter().map(|row| self.lens[*row as usize]).collect(),
+            customers: self.customers.subset(rows),
+        }
+    }
+
     /// Number of events before `as_of`.
     pub fn event_count(&self) -> usize {
         self.lens.iter().map(|len| *len as usize).sum()
@@ -251,6 +272,21 @@ impl EventLog {
         histories
             .map(|(as_of, lens)| History::from_lens(self, *as_of, lens))
             .collect()
+    }
+
+    /// The events of one customer (a row of [`customers`](Self::customers)) in `[from, to)`, in
+    /// canonical order.
+    pub(crate) fn between(
+        &self,
+        row: usize,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> impl Iterator<Item = Event> + use<'_> {
+        let start = self.spans[row].start as usize;
+        let times = &self.times[self.spans[row].range()];
+        let first = start + times.partition_point(|t| *t < from.micros());
+        let end = start + times.partition_point(|t| *t < to.micros());
+        self.events_at(first..end.max(first))
     }
 
     /// Number of a customer's events before `as_of`.
