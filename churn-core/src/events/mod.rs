@@ -22,6 +22,7 @@ mod names;
 mod partition;
 #[cfg(any(feature = "arrow", feature = "csv"))]
 mod roles;
+mod save;
 
 pub use append::Appended;
 use clean::Ledger;
@@ -54,6 +55,9 @@ const NO_CHANNEL: u8 = u8::MAX;
 
 /// Stored order of an event without one.
 const NO_ORDER: u64 = u64::MAX;
+
+/// Most events that one log holds: row numbers have 32 bits, and two of them are taken.
+pub const MAX_EVENTS: u64 = u32::MAX as u64 - 1;
 
 /// An event log: checked once, customer-major, each customer's events in canonical order (time,
 /// then kind, value, channel, order, item), so that no result depends on the order of the input.

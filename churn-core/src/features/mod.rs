@@ -30,6 +30,7 @@ mod population;
 mod purchases;
 mod rfm;
 mod rhythm;
+mod save;
 mod summary;
 mod table;
 #[cfg(test)]
