@@ -226,6 +226,38 @@ fn a_cancelled_append_leaves_the_log_as_it_was() {
 }
 
 #[test]
+fn an_append_stops_before_it_moves_anything_or_not_at_all() {
+    let none = EventLog::from_columns(
+        &EventColumns::new(&["b"], &[1], TimeUnit::Day, EventKind::View),
+        &Cleaning::default(),
+    )
+    .unwrap();
+    let ids: Vec<String> = (0..40_000).map(|i| format!("c{i}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let days = vec![2; ids.len()];
+    let batch = EventColumns::new(&ids, &days, TimeUnit::Day, EventKind::View);
+    for stop_at in 0..3_u64 {
+        let mut log = none.clone();
+        let stop = |update: Update| {
+            let late = update.step == "events.append" && update.done >= stop_at * 16_000;
+            if late {
+                Control::Stop
+            } else {
+                Control::Continue
+            }
+        };
+        let result = log.append_observed(&batch, &Progress::new(&stop));
+        if stop_at == 0 {
+            assert_eq!(result.unwrap_err().what(), "events.append");
+            assert!(log == none);
+        } else {
+            assert_eq!(result.unwrap().new_customers, 40_000);
+            assert_eq!(log.len(), 40_001);
+        }
+    }
+}
+
+#[test]
 fn a_describer_refuses_a_log_that_got_another_channel() {
     let rows = |channel: &'static [&'static str; 1]| {
         EventColumns::new(&["a"], &[1], TimeUnit::Day, EventKind::MessageSent)

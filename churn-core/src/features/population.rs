@@ -13,9 +13,10 @@ use super::rhythm::{GapPrior, WEIGHT_BOUNDS};
 use super::touchpoints::{ChannelTotals, Touchpoints};
 use super::{FeatureSpec, version};
 use crate::error::{Error, Result};
-use crate::events::{EventKind, History};
+use crate::events::{EventKind, History, PartitionedLog, Scratch};
 use crate::math::stats::GroupMoments;
 use crate::progress::Progress;
+use crate::time::AsOf;
 
 /// Customers that one progress report stands for.
 pub(super) const CHUNK: usize = 2048;
@@ -102,52 +103,31 @@ impl Population {
         parts: Parts,
         progress: &Progress<'_>,
     ) -> Result<Self> {
-        let channels = history.channels();
-        let n = if parts.any() {
-            history.customers().len()
-        } else {
-            0
-        };
-        let step = progress.step("features.population", n);
-        let stopped = AtomicBool::new(false);
-        let chunks: Vec<Result<Sums>> = (0..n.div_ceil(CHUNK))
-            .into_par_iter()
-            .map(|chunk| {
-                if stopped.load(Ordering::Relaxed) {
-                    return Err(Error::cancelled("features.population"));
-                }
-                let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
-                let count = rows.len();
-                let sums = Sums::of(history, rows, parts);
-                step.advance(count)
-                    .inspect_err(|_| stopped.store(true, Ordering::Relaxed))?;
-                Ok(sums)
-            })
-            .collect();
-        let mut all = Sums::new(channels.len());
-        for chunk in chunks {
-            all.merge(&chunk?);
+        let mut sums = Sums::new(history.channels().len());
+        sums.merge_history(history, parts, progress)?;
+        Ok(sums.finish(spec, history.channels()))
+    }
+
+    /// Learns from the customers of a stream, one partition after another: equal to what one build
+    /// of the same rows teaches, bit for bit. Takes 24 bytes of memory per buyer beside one
+    /// partition.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit); `InvalidValue` for scratch space that lost or changed what it was
+    /// given; `Cancelled`.
+    pub fn fit_parts<S: Scratch>(
+        log: &PartitionedLog<S>,
+        as_of: AsOf,
+        spec: &FeatureSpec,
+        progress: &Progress<'_>,
+    ) -> Result<Self> {
+        spec.check()?;
+        let mut sums = Sums::new(log.channels().len());
+        for partition in 0..log.partitions() {
+            let part = log.log(partition, progress)?;
+            sums.merge_history(&part.history(as_of), Parts::ALL, progress)?;
         }
-        let gaps = all.gaps.prior(spec.rhythm.prior_gaps, WEIGHT_BOUNDS);
-        let kinds = EventKind::ALL.into_iter();
-        Ok(Population {
-            version: version::CURRENT,
-            rfm: RfmCuts::learn(
-                &spec.rfm,
-                &mut all.silences,
-                &mut all.orders,
-                &mut all.totals,
-            ),
-            gaps: gaps.map(|prior| GapPrior {
-                mean_days: prior.mean,
-                weight: prior.weight,
-                relative_variance: prior.relative_variance,
-            }),
-            channels: all.channels.means(channels),
-            kinds: kinds
-                .filter(|kind| all.kinds & (1 << kind.code()) != 0)
-                .collect(),
-        })
+        Ok(sums.finish(spec, log.channels()))
     }
 
     /// Whether a table of this spec can be built with this population.
@@ -239,6 +219,65 @@ impl Sums {
             gaps: GroupMoments::default(),
             channels: ChannelTotals::new(channels),
             kinds: 0,
+        }
+    }
+
+    /// Adds the customers of a history.
+    fn merge_history(
+        &mut self,
+        history: &History<'_>,
+        parts: Parts,
+        progress: &Progress<'_>,
+    ) -> Result<()> {
+        let n = if parts.any() {
+            history.customers().len()
+        } else {
+            0
+        };
+        let step = progress.step("features.population", n);
+        let stopped = AtomicBool::new(false);
+        let chunks: Vec<Result<Sums>> = (0..n.div_ceil(CHUNK))
+            .into_par_iter()
+            .map(|chunk| {
+                if stopped.load(Ordering::Relaxed) {
+                    return Err(Error::cancelled("features.population"));
+                }
+                let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
+                let count = rows.len();
+                let sums = Sums::of(history, rows, parts);
+                step.advance(count)
+                    .inspect_err(|_| stopped.store(true, Ordering::Relaxed))?;
+                Ok(sums)
+            })
+            .collect();
+        for chunk in chunks {
+            self.merge(&chunk?);
+        }
+        Ok(())
+    }
+
+    /// What all customers added so far teach.
+    fn finish(mut self, spec: &FeatureSpec, channels: &[String]) -> Population {
+        let all = &mut self;
+        let gaps = all.gaps.prior(spec.rhythm.prior_gaps, WEIGHT_BOUNDS);
+        let kinds = EventKind::ALL.into_iter();
+        Population {
+            version: version::CURRENT,
+            rfm: RfmCuts::learn(
+                &spec.rfm,
+                &mut all.silences,
+                &mut all.orders,
+                &mut all.totals,
+            ),
+            gaps: gaps.map(|prior| GapPrior {
+                mean_days: prior.mean,
+                weight: prior.weight,
+                relative_variance: prior.relative_variance,
+            }),
+            channels: all.channels.means(channels),
+            kinds: kinds
+                .filter(|kind| all.kinds & (1 << kind.code()) != 0)
+                .collect(),
         }
     }
 

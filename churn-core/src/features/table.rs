@@ -189,6 +189,10 @@ impl FeatureTable {
         &self.values
     }
 
+    pub(super) fn into_values(self) -> Vec<f64> {
+        self.values
+    }
+
     /// The whole table as a Fortran-ordered matrix, without copying.
     ///
     /// # Panics
