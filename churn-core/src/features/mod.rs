@@ -23,6 +23,7 @@
 //! over customers, with the same bits for any number of threads and any order of the input.
 
 mod activity;
+mod block;
 mod engine;
 mod feedback;
 mod lifecycle;
@@ -34,6 +35,7 @@ mod rfm;
 mod rhythm;
 mod save;
 mod summary;
+mod sweep;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -42,6 +44,7 @@ mod version;
 mod windows;
 
 use std::fmt;
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -272,7 +275,7 @@ pub fn build(history: &History<'_>, spec: &FeatureSpec) -> Result<FeatureTable> 
     let plan = Plan::new(spec, history.channels())?;
     let progress = Progress::none();
     let population = Population::learn(history, spec, plan.parts(), &progress)?;
-    fill(history, &plan, &population, &progress)
+    one(history, &plan, &population, &progress)
 }
 
 /// Builds the feature tables of one log as of several instants, e.g. for training data.
@@ -288,11 +291,43 @@ pub fn build_many(
     spec: &FeatureSpec,
     progress: &Progress<'_>,
 ) -> Result<Vec<FeatureTable>> {
-    let tables = instants.iter().map(|as_of| {
-        let history = log.history(*as_of);
-        Ok(build_observed(&history, spec, progress)?.0)
-    });
-    tables.collect()
+    let mut distinct = instants.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let plan = Plan::new(spec, log.channels())?;
+    let histories = log.histories(&distinct);
+    let populations = Population::learn_many(&histories, spec, plan.parts(), progress)?;
+    let built = fill(&histories, &plan, &populations, progress)?;
+    drop((histories, populations));
+    if distinct == instants {
+        return Ok(built);
+    }
+    // Each table goes to the last who asks for it; those before get copies.
+    let mut built: Vec<Option<FeatureTable>> = built.into_iter().map(Some).collect();
+    let mut tables = Vec::with_capacity(instants.len());
+    for (i, as_of) in instants.iter().enumerate() {
+        let place = distinct.partition_point(|known| known < as_of);
+        let table = match instants[i + 1..].contains(as_of) {
+            true => built[place].clone(),
+            false => built[place].take(),
+        };
+        tables.extend(table);
+    }
+    Ok(tables)
+}
+
+/// The table of one history.
+fn one(
+    history: &History<'_>,
+    plan: &Plan<'_>,
+    population: &Population,
+    progress: &Progress<'_>,
+) -> Result<FeatureTable> {
+    let (history, population) = (from_ref(history), from_ref(population));
+    let mut tables = fill(history, plan, population, progress)?;
+    tables
+        .pop()
+        .ok_or_else(|| Error::not_enough_data("features", "one history", "none"))
 }
 
 /// Builds the feature table with a population learned before, e.g. on yesterday's history.
@@ -308,7 +343,7 @@ pub fn build_with(
 ) -> Result<FeatureTable> {
     let plan = Plan::new(spec, history.channels())?;
     population.check_for(spec)?;
-    fill(history, &plan, population, progress)
+    one(history, &plan, population, progress)
 }
 
 /// Builds the feature table and hands out what was learned, with progress and cancellation.
@@ -322,6 +357,6 @@ pub fn build_observed(
 ) -> Result<(FeatureTable, Population)> {
     let plan = Plan::new(spec, history.channels())?;
     let population = Population::learn(history, spec, Parts::ALL, progress)?;
-    let table = fill(history, &plan, &population, progress)?;
+    let table = one(history, &plan, &population, progress)?;
     Ok((table, population))
 }

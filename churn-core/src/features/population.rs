@@ -7,10 +7,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::activity::is_browsing;
-use super::purchases::Purchases;
 use super::rfm::RfmCuts;
 use super::rhythm::{GapPrior, WEIGHT_BOUNDS};
-use super::touchpoints::{ChannelTotals, Touchpoints};
+use super::sweep::{Sight, Sweep, Timeline, Wanted, WindowsWanted};
+use super::touchpoints::ChannelTotals;
 use super::{FeatureSpec, version};
 use crate::error::{Error, Result};
 use crate::events::{EventKind, History, PartitionedLog, Scratch};
@@ -77,6 +77,7 @@ impl Parts {
 }
 
 /// What one chunk of customers contributes.
+#[derive(Clone)]
 struct Sums {
     silences: Vec<f64>,
     orders: Vec<f64>,
@@ -103,9 +104,10 @@ impl Population {
         parts: Parts,
         progress: &Progress<'_>,
     ) -> Result<Self> {
-        let mut sums = Sums::new(history.channels().len());
-        sums.merge_history(history, parts, progress)?;
-        Ok(sums.finish(spec, history.channels()))
+        let mut learned = Self::learn_many(std::slice::from_ref(history), spec, parts, progress)?;
+        learned
+            .pop()
+            .ok_or_else(|| Error::not_enough_data("features.population", "one history", "none"))
     }
 
     /// Learns from the customers of a stream, one partition after another: equal to what one build
@@ -122,12 +124,62 @@ impl Population {
         progress: &Progress<'_>,
     ) -> Result<Self> {
         spec.check()?;
-        let mut sums = Sums::new(log.channels().len());
+        let mut all = Sums::new(log.channels().len());
         for partition in 0..log.partitions() {
             let part = log.log(partition, progress)?;
-            sums.merge_history(&part.history(as_of), Parts::ALL, progress)?;
+            let history = part.history(as_of);
+            let chunks = Sums::of(std::slice::from_ref(&history), Parts::ALL, progress)?;
+            for chunk in chunks.iter().flatten() {
+                all.merge(chunk);
+            }
         }
-        Ok(sums.finish(spec, log.channels()))
+        Ok(Self::of(all, spec, log.channels()))
+    }
+
+    /// One population per history, all of one log, in ascending order of their instants.
+    pub(super) fn learn_many(
+        histories: &[History<'_>],
+        spec: &FeatureSpec,
+        parts: Parts,
+        progress: &Progress<'_>,
+    ) -> Result<Vec<Self>> {
+        let Some(channels) = histories.last().map(History::channels) else {
+            return Ok(Vec::new());
+        };
+        let learned = Sums::of(histories, parts, progress)?
+            .into_par_iter()
+            .map(|chunks| {
+                let mut all = Sums::new(channels.len());
+                for chunk in &chunks {
+                    all.merge(chunk);
+                }
+                Self::of(all, spec, channels)
+            });
+        Ok(learned.collect())
+    }
+
+    /// What all customers together teach.
+    fn of(mut all: Sums, spec: &FeatureSpec, channels: &[String]) -> Self {
+        let gaps = all.gaps.prior(spec.rhythm.prior_gaps, WEIGHT_BOUNDS);
+        let kinds = EventKind::ALL.into_iter();
+        Population {
+            version: version::CURRENT,
+            rfm: RfmCuts::learn(
+                &spec.rfm,
+                &mut all.silences,
+                &mut all.orders,
+                &mut all.totals,
+            ),
+            gaps: gaps.map(|prior| GapPrior {
+                mean_days: prior.mean,
+                weight: prior.weight,
+                relative_variance: prior.relative_variance,
+            }),
+            channels: all.channels.means(channels),
+            kinds: kinds
+                .filter(|kind| all.kinds & (1 << kind.code()) != 0)
+                .collect(),
+        }
     }
 
     /// Whether a table of this spec can be built with this population.
@@ -222,94 +274,84 @@ impl Sums {
         }
     }
 
-    /// Adds the customers of a history.
-    fn merge_history(
-        &mut self,
-        history: &History<'_>,
+    /// What the customers of each history contribute, in chunks in their order; all histories are of
+    /// one log, in ascending order of their instants.
+    fn of(
+        histories: &[History<'_>],
         parts: Parts,
         progress: &Progress<'_>,
-    ) -> Result<()> {
+    ) -> Result<Vec<Vec<Sums>>> {
+        // Whoever is seen at some instant is seen at the last one.
+        let Some(last) = histories.last() else {
+            return Ok(Vec::new());
+        };
+        let instants: Vec<_> = histories.iter().map(History::as_of).collect();
+        let timeline = Timeline::new(&instants, WindowsWanted::default());
+        let channels = last.channels();
+        let wanted = Wanted {
+            purchases: parts.rfm || parts.gaps,
+            kinds: parts.kinds,
+            channels: parts.channels,
+            ..Wanted::default()
+        };
         let n = if parts.any() {
-            history.customers().len()
+            last.customers().len()
         } else {
             0
         };
         let step = progress.step("features.population", n);
         let stopped = AtomicBool::new(false);
-        let chunks: Vec<Result<Sums>> = (0..n.div_ceil(CHUNK))
+        let chunks: Vec<Result<Vec<Sums>>> = (0..n.div_ceil(CHUNK))
             .into_par_iter()
-            .map(|chunk| {
-                if stopped.load(Ordering::Relaxed) {
-                    return Err(Error::cancelled("features.population"));
-                }
-                let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
-                let count = rows.len();
-                let sums = Sums::of(history, rows, parts);
-                step.advance(count)
-                    .inspect_err(|_| stopped.store(true, Ordering::Relaxed))?;
-                Ok(sums)
-            })
+            .map_init(
+                || Sweep::new(&timeline, channels.len()),
+                |sweep, chunk| {
+                    if stopped.load(Ordering::Relaxed) {
+                        return Err(Error::cancelled("features.population"));
+                    }
+                    let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
+                    let count = rows.len();
+                    let mut sums = vec![Sums::new(channels.len()); histories.len()];
+                    for row in rows {
+                        let events = last.customer(row).events();
+                        sweep.run(&timeline, &wanted, events, |cut, sight| {
+                            sums[cut].push(&sight, parts);
+                            Ok(())
+                        })?;
+                    }
+                    step.advance(count)
+                        .inspect_err(|_| stopped.store(true, Ordering::Relaxed))?;
+                    Ok(sums)
+                },
+            )
             .collect();
+        let mut all: Vec<Vec<Sums>> = Vec::with_capacity(histories.len());
+        all.resize_with(histories.len(), || Vec::with_capacity(chunks.len()));
         for chunk in chunks {
-            self.merge(&chunk?);
+            for (all, sums) in all.iter_mut().zip(chunk?) {
+                all.push(sums);
+            }
         }
-        Ok(())
+        Ok(all)
     }
 
-    /// What all customers added so far teach.
-    fn finish(mut self, spec: &FeatureSpec, channels: &[String]) -> Population {
-        let all = &mut self;
-        let gaps = all.gaps.prior(spec.rhythm.prior_gaps, WEIGHT_BOUNDS);
-        let kinds = EventKind::ALL.into_iter();
-        Population {
-            version: version::CURRENT,
-            rfm: RfmCuts::learn(
-                &spec.rfm,
-                &mut all.silences,
-                &mut all.orders,
-                &mut all.totals,
-            ),
-            gaps: gaps.map(|prior| GapPrior {
-                mean_days: prior.mean,
-                weight: prior.weight,
-                relative_variance: prior.relative_variance,
-            }),
-            channels: all.channels.means(channels),
-            kinds: kinds
-                .filter(|kind| all.kinds & (1 << kind.code()) != 0)
-                .collect(),
+    fn push(&mut self, sight: &Sight<'_>, parts: Parts) {
+        let (state, purchases) = (sight.state, &sight.state.purchases);
+        if parts.kinds {
+            self.kinds |= state.kinds();
         }
-    }
-
-    fn of(history: &History<'_>, rows: std::ops::Range<usize>, parts: Parts) -> Self {
-        let channels = history.channels().len();
-        let as_of = history.as_of().instant().micros();
-        let mut sums = Sums::new(channels);
-        let mut touchpoints = Touchpoints::new(channels);
-        for row in rows {
-            let mut purchases = Purchases::default();
-            for event in history.customer(row).events() {
-                sums.kinds |= 1 << event.kind.code();
-                purchases.push(&event);
-                if parts.channels {
-                    touchpoints.push(&event);
-                }
-            }
-            if parts.channels {
-                sums.channels.add(&touchpoints);
-                touchpoints.reset();
-            }
-            if parts.rfm && purchases.days > 0 {
-                sums.silences.push(purchases.silence(as_of));
-                sums.orders.push(purchases.orders as f64);
-                sums.totals.push(purchases.total);
-            }
-            if parts.gaps {
-                let gaps = purchases.gaps;
-                sums.gaps.push(gaps.count, gaps.sum, gaps.squares);
-            }
+        if parts.channels {
+            self.channels.add(state);
         }
-        sums
+        if parts.rfm && purchases.days > 0 {
+            self.silences.push(purchases.silence(sight.as_of()));
+            self.orders.push(purchases.orders as f64);
+            self.totals.push(purchases.total);
+        }
+        if parts.gaps {
+            let gaps = purchases.gaps;
+            self.gaps.push(gaps.count, gaps.sum, gaps.squares);
+        }
     }
 
     fn merge(&mut self, other: &Sums) {
