@@ -35,7 +35,7 @@ pub use columns::{
     ValueColumn,
 };
 #[cfg(feature = "csv")]
-pub use csv::{CsvEvents, CsvOptions};
+pub use csv::{CsvBatches, CsvEvents, CsvOptions};
 pub use history::{CustomerHistory, Event, History};
 pub use kinds::{EventKind, KindMap};
 pub use names::ColumnNames;
@@ -63,7 +63,7 @@ const NO_ORDER: u64 = u64::MAX;
 pub const MAX_EVENTS: u64 = u32::MAX as u64 - 1;
 
 /// Refuses more events than one log holds, by name and before room is made for any.
-fn check_event_count(rows: u64) -> Result<()> {
+pub(crate) fn check_event_count(rows: u64) -> Result<()> {
     if rows > MAX_EVENTS {
         let expected = format_args!("at most {MAX_EVENTS} rows in one log");
         return Err(Error::invalid_parameter("events", expected, rows));

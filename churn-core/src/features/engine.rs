@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
@@ -12,7 +13,7 @@ use super::block::{Column, Out, WIDTH};
 use super::population::{CHUNK, Parts, Population};
 use super::rhythm::{Rhythm, RhythmModel};
 use super::sweep::{Sight, Sweep, Timeline, Wanted, WindowsWanted};
-use super::{CustomFeature, FeatureInfo, FeatureSpec, FeatureTable};
+use super::{CustomFeature, FeatureInfo, FeatureSpec, FeatureTable, RfmCuts};
 use super::{activity, feedback, lifecycle, rfm, rhythm, touchpoints, windows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{CustomerHistory, History};
@@ -57,8 +58,8 @@ impl Layout {
 }
 
 /// What a build computes, decided once.
-pub(super) struct Plan<'s> {
-    spec: &'s FeatureSpec,
+pub(super) struct Plan {
+    spec: FeatureSpec,
     layout: Layout,
     infos: Vec<FeatureInfo>,
     /// Place in the layout of each column.
@@ -102,15 +103,15 @@ impl Wants {
     }
 }
 
-impl<'s> Plan<'s> {
-    pub(super) fn new(spec: &'s FeatureSpec, channels: &[String]) -> Result<Self> {
+impl Plan {
+    pub(super) fn new(spec: &FeatureSpec, channels: &[String]) -> Result<Self> {
         let mut catalogue: Vec<Option<FeatureInfo>> =
             spec.catalogue(channels)?.into_iter().map(Some).collect();
         let slots = spec.slots(&catalogue)?;
         let infos = slots.iter().filter_map(|slot| catalogue[*slot].take());
         let layout = Layout::new(spec, channels.len());
         Ok(Plan {
-            spec,
+            spec: spec.clone(),
             wants: Wants::new(&layout, &slots),
             layout,
             infos: infos.collect(),
@@ -133,7 +134,7 @@ impl<'s> Plan<'s> {
 /// of their instants, each with its own population.
 pub(super) fn fill(
     histories: &[History<'_>],
-    plan: &Plan<'_>,
+    plan: &Plan,
     populations: &[Population],
     progress: &Progress<'_>,
 ) -> Result<Vec<FeatureTable>> {
@@ -262,23 +263,23 @@ fn split<'t>(
 /// assert_eq!(describer.describe(&bea)?, [2.0, 11.0]);
 /// # Ok::<(), churn_core::Error>(())
 /// ```
-pub struct Describer<'s> {
+pub struct Describer {
     channels: Vec<String>,
     as_of: AsOf,
-    plan: Plan<'s>,
-    shared: Shared<'s>,
+    plan: Plan,
+    shared: Shared,
     scratch: Scratch,
     row: Vec<f64>,
 }
 
-impl fmt::Debug for Describer<'_> {
+impl fmt::Debug for Describer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (features, as_of) = (self.plan.slots.len(), self.as_of);
         write!(f, "Describer({features} features as of {as_of})")
     }
 }
 
-impl<'s> Describer<'s> {
+impl Describer {
     /// Prepares to describe customers of a log with these channels as of an instant.
     ///
     /// # Errors
@@ -286,8 +287,8 @@ impl<'s> Describer<'s> {
     pub fn new(
         channels: &[String],
         as_of: AsOf,
-        spec: &'s FeatureSpec,
-        population: &'s Population,
+        spec: &FeatureSpec,
+        population: &Population,
     ) -> Result<Self> {
         let plan = Plan::new(spec, channels)?;
         population.check_for(spec)?;
@@ -338,27 +339,27 @@ impl<'s> Describer<'s> {
 }
 
 /// What all threads share.
-struct Shared<'s> {
+struct Shared {
     timeline: Timeline,
     wanted: Wanted,
-    instants: Vec<Instant<'s>>,
-    custom: Vec<(usize, &'s dyn CustomFeature, FeatureInfo)>,
+    instants: Vec<Instant>,
+    custom: Vec<(usize, Arc<dyn CustomFeature>, FeatureInfo)>,
 }
 
 /// What all customers share at one instant.
-struct Instant<'s> {
-    population: &'s Population,
+struct Instant {
+    cuts: RfmCuts,
     model: Option<RhythmModel>,
     channel_means: Vec<f64>,
     records_browsing: bool,
 }
 
-impl<'s> Shared<'s> {
+impl Shared {
     fn new(
         channels: &[String],
         instants: &[AsOf],
-        plan: &Plan<'s>,
-        populations: &'s [Population],
+        plan: &Plan,
+        populations: &[Population],
     ) -> Self {
         let layout = &plan.layout;
         let wants = &plan.wants;
@@ -387,7 +388,7 @@ impl<'s> Shared<'s> {
             instants: populations
                 .iter()
                 .map(|population| Instant {
-                    population,
+                    cuts: population.rfm_cuts().clone(),
                     model: population
                         .gap_prior()
                         .map(|prior| RhythmModel::new(prior, &plan.spec.rhythm, wants.overdue)),
@@ -400,7 +401,7 @@ impl<'s> Shared<'s> {
                 .collect(),
             custom: custom
                 .filter(|(_, slot)| plan.slots.contains(slot))
-                .map(|(feature, slot)| (slot, feature.as_ref(), feature.info()))
+                .map(|(feature, slot)| (slot, Arc::clone(feature), feature.info()))
                 .collect(),
         }
     }
@@ -416,7 +417,7 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(plan: &Plan<'_>, shared: &Shared<'_>) -> Self {
+    fn new(plan: &Plan, shared: &Shared) -> Self {
         let channels = shared.instants.first().map_or(0, |i| i.channel_means.len());
         let block = vec![[0.0; WIDTH]; plan.layout.custom.end];
         Scratch {
@@ -431,8 +432,8 @@ impl Scratch {
     /// in the block.
     fn customer<'l>(
         &mut self,
-        plan: &Plan<'_>,
-        shared: &Shared<'_>,
+        plan: &Plan,
+        shared: &Shared,
         history: &CustomerHistory<'l>,
         past: impl Fn(usize, usize) -> (CustomerHistory<'l>, usize),
     ) -> Result<()> {
@@ -466,8 +467,8 @@ impl Scratch {
     /// Computes the customers of a chunk and writes them into their rows of each table.
     fn chunk(
         &mut self,
-        plan: &Plan<'_>,
-        shared: &Shared<'_>,
+        plan: &Plan,
+        shared: &Shared,
         histories: &[History<'_>],
         rows: Range<usize>,
         parts: &mut [Part<'_>],
@@ -500,19 +501,18 @@ impl Scratch {
 /// The wanted families of one customer at one instant.
 #[inline]
 fn finish(
-    plan: &Plan<'_>,
-    shared: &Shared<'_>,
-    instant: &Instant<'_>,
+    plan: &Plan,
+    shared: &Shared,
+    instant: &Instant,
     sight: &Sight<'_>,
     block: &mut [Column],
     at: usize,
 ) {
-    let (spec, layout, wants) = (plan.spec, &plan.layout, &plan.wants);
+    let (spec, layout, wants) = (&plan.spec, &plan.layout, &plan.wants);
     if wants.rfm {
-        let cuts = instant.population.rfm_cuts();
         rfm::finish(
             sight,
-            cuts,
+            &instant.cuts,
             &mut Out::new(&mut block[layout.rfm.clone()], at),
         );
     }

@@ -319,7 +319,7 @@ pub fn build_many(
 /// The table of one history.
 fn one(
     history: &History<'_>,
-    plan: &Plan<'_>,
+    plan: &Plan,
     population: &Population,
     progress: &Progress<'_>,
 ) -> Result<FeatureTable> {

@@ -100,7 +100,7 @@ struct Described {
     values: Vec<f64>,
 }
 
-fn check_features(previous: &FeatureTable, describer: &Describer<'_>) -> Result<()> {
+fn check_features(previous: &FeatureTable, describer: &Describer) -> Result<()> {
     let (known, now) = (previous.features(), describer.features());
     if known == now {
         return Ok(());
