@@ -12,11 +12,11 @@ use super::bucket::{Copies, Grouped, Out, Record, Scratch, record};
 use super::check::RowCleaner;
 use super::clean::{Cleaning, Count, DropReason, DuplicatePolicy, Ledger, REASONS};
 use super::columns::{EventColumns, IdCells, IdColumn, TextCells, TextColumn};
-use super::ids::{Coded, NONE, Orders, code_few_names, code_ids};
+use super::ids::{Coded, Orders, code_few_names, code_ids};
 use super::partition::{
     NO_BUCKET, Ranges, Scattered, bucket_count, chunk_rows, scatter, split_lens,
 };
-use super::{EventLog, NO_CHANNEL, Span};
+use super::{EventLog, NO_CHANNEL, Span, check_event_count};
 use crate::customers::{Customers, IdStore};
 use crate::error::{Error, Result};
 use crate::math::sum::ExactSum;
@@ -145,13 +145,7 @@ pub(super) fn build(
 ) -> Result<EventLog> {
     columns.check_lengths()?;
     let rows = columns.len();
-    if rows >= NONE as usize {
-        return Err(Error::invalid_parameter(
-            "events",
-            format_args!("at most {} rows in one build", NONE - 1),
-            rows,
-        ));
-    }
+    check_event_count(rows as u64)?;
     let kept = Optional::of(columns, cleaning)?;
     let cleaner = RowCleaner::new(columns, cleaning)?;
     let mut ledger = Ledger {
@@ -254,7 +248,7 @@ impl<'c, 'a> Optional<'c, 'a> {
 }
 
 /// Checks every row: 0 for a row that stays, [`NO_BUCKET`] for one that is dropped and counted.
-fn check_rows(
+pub(super) fn check_rows(
     cleaner: &RowCleaner<'_, '_>,
     rows: usize,
     ledger: &mut Ledger,

@@ -204,7 +204,11 @@ impl EventLog {
         id: impl Into<CustomerId<'a>>,
         as_of: AsOf,
     ) -> Option<CustomerHistory<'_>> {
-        let row = self.customers.find(id)?;
+        self.customer_at(self.customers.find(id)?, as_of)
+    }
+
+    /// The same by the customer's row in the log, which must be one.
+    pub(crate) fn customer_at(&self, row: usize, as_of: AsOf) -> Option<CustomerHistory<'_>> {
         let start = self.spans[row].start as usize;
         let len = self.visible(row, as_of) as usize;
         (len > 0).then_some(CustomerHistory {
