@@ -22,6 +22,7 @@ mod ranking;
 mod threshold;
 
 pub use bootstrap::{Bootstrap, Interval};
+pub(crate) use drift::shares;
 pub use drift::{kolmogorov_smirnov, psi, psi_of_shares};
 pub use probability::{
     Binning, BrierParts, ReliabilityCurve, brier, expected_calibration_error, log_loss,
