@@ -5,6 +5,8 @@ mod customers;
 mod errors;
 mod events;
 mod features;
+mod learned;
+mod metrics;
 mod progress;
 mod scoring;
 mod segments;
@@ -31,6 +33,14 @@ mod _churn {
     use crate::events::EventLog;
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary};
+    #[pymodule_export]
+    use crate::learned::{FittedModel, TrainingData, drivers};
+    #[pymodule_export]
+    use crate::metrics::{
+        average_precision, bootstrap, brier_score, calibration_drift, calibration_error, capture_at,
+        class_separation, confusion, empc, gain_curve, kolmogorov_smirnov, lift_at, log_loss, mpc,
+        pr_auc, psi, reliability_curve, roc_auc,
+    };
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
     #[pymodule_export]

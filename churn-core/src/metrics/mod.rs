@@ -24,6 +24,7 @@ mod threshold;
 pub mod uplift;
 
 pub use bootstrap::{Bootstrap, Interval};
+pub(crate) use drift::shares;
 pub use drift::{kolmogorov_smirnov, psi, psi_of_shares};
 pub use probability::{
     Binning, BrierParts, ReliabilityCurve, brier, expected_calibration_error, log_loss,

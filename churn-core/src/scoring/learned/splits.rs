@@ -130,7 +130,7 @@ pub fn time_folds(period: &[u32], starts: &[i64], ends: &[i64], folds: usize) ->
     Ok(made)
 }
 
-fn shuffle<T>(items: &mut [T], random: &mut Random) {
+pub(crate) fn shuffle<T>(items: &mut [T], random: &mut Random) {
     for i in (1..items.len()).rev() {
         let j = (random.uniform() * (i + 1) as f64) as usize;
         items.swap(i, j);

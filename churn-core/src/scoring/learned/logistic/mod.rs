@@ -22,7 +22,7 @@ use design::{Coding, Design, Kind, NO_TERM};
 use newton::{Problem, Solution};
 pub(crate) use newton::{logistic, softplus};
 
-use super::{Frame, check};
+use super::{Contributions, Frame, check};
 use crate::error::{Error, Result};
 use crate::math::distributions::{normal_cdf, normal_quantile};
 use crate::math::linalg::Cholesky;
@@ -349,15 +349,11 @@ impl LogisticModel {
         Ok(answers)
     }
 
-    /// What each column adds to the log-odds of each row, against a row of mean terms, and the
-    /// log-odds of that row: margin = base + Σ contributions.
-    ///
-    /// Shape: contributions are column-major, column *j* of row *i* at `j * rows + i`, columns in
-    /// the order of [`names`](Self::names).
+    /// What each column adds to the log-odds of each row, against a row of mean terms.
     ///
     /// # Errors
     /// As [`margins`](Self::margins).
-    pub fn contributions(&self, frame: &Frame<'_>) -> Result<(f64, Vec<f64>)> {
+    pub fn contributions(&self, frame: &Frame<'_>) -> Result<Contributions> {
         let bound = self.design.bind(frame)?;
         let rows = bound.rows();
         let offsets = self.offsets();
@@ -370,7 +366,8 @@ impl LogisticModel {
                 out[input * rows + row] += self.coefficients[term] * value;
             });
         }
-        Ok((self.base(), out))
+        let names = self.names().map(str::to_owned).collect();
+        Contributions::new(self.base(), names, rows, out)
     }
 
     /// Contribution of a row of mean terms to the margin, per column.
@@ -579,13 +576,13 @@ mod tests {
                 let model = fit(&settings, &frame, &y).unwrap();
                 assert!(model.gradient() <= 1e-10, "{}", model.gradient());
                 let margins = model.margins(&frame).unwrap();
-                let (base, parts) = model.contributions(&frame).unwrap();
+                let parts = model.contributions(&frame).unwrap();
                 for i in 0..500 {
-                    let sum = base + parts[i] + parts[500 + i];
+                    let sum = parts.margin(i);
                     assert!((sum - margins[i]).abs() < 1e-12);
                     assert!((model.row_margin(&[a[i], b[i]]) - margins[i]).abs() < 1e-12);
                 }
-                let mean: f64 = parts[..500].iter().sum();
+                let mean: f64 = parts.column(0).iter().sum();
                 assert!(mean.abs() < 1e-9, "{mean}");
             }
         }
