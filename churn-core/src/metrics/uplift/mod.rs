@@ -17,12 +17,14 @@
 //! Rows with equal scores are one cut: their order can not change a number. Outcomes may be
 //! shares, counts or money, except where a definition needs a perfect ranking.
 
+mod all;
 mod at_k;
 mod coefficients;
 mod cost;
 mod cuts;
 mod rate;
 
+pub use all::{UpliftMetrics, all};
 pub use at_k::{UpliftAtK, uplift_at_k};
 pub use cost::{CostPoint, cost_curve};
 pub use cuts::{Cut, Cuts};
