@@ -63,16 +63,15 @@ struct Open {
     leaf: Leaf,
     histogram: Option<Histogram>,
     split: Option<Split>,
+    /// When it is its turn: the gain of its split, but never above that of a split which it had to
+    /// give up, so that it does not matter when that was found out.
+    priority: f64,
     /// True numbers of rows per bin, where the estimate had to be checked.
     exact: Vec<(usize, [u32; WIDTH])>,
     children: Option<Box<[Open; 2]>>,
 }
 
 impl Open {
-    fn gain(&self) -> f64 {
-        self.split.as_ref().map_or(0.0, |split| split.gain)
-    }
-
     /// Its part of a buffer.
     fn range(&self) -> std::ops::Range<usize> {
         self.start..self.start + self.leaf.rows
@@ -198,6 +197,7 @@ impl<'a> Growth<'a> {
             },
             histogram: None,
             split: None,
+            priority: f64::INFINITY,
             exact: Vec::new(),
             children: None,
         };
@@ -224,6 +224,8 @@ impl<'a> Growth<'a> {
 
     fn search(&self, leaf: &mut Open, histogram: Histogram) {
         leaf.split = self.search.best(&leaf.leaf, &histogram, &leaf.exact);
+        let gain = leaf.split.as_ref().map_or(0.0, |split| split.gain);
+        leaf.priority = leaf.priority.min(gain);
         leaf.histogram = Some(histogram);
     }
 
@@ -240,7 +242,7 @@ impl<'a> Growth<'a> {
             .iter_mut()
             .filter(|leaf| leaf.split.is_some() && leaf.children.is_none())
             .collect();
-        next.sort_by(|a, b| b.gain().total_cmp(&a.gain()).then(a.node.cmp(&b.node)));
+        next.sort_by(|a, b| b.priority.total_cmp(&a.priority).then(a.node.cmp(&b.node)));
         next.truncate(most);
         next.sort_by_key(|leaf| leaf.start);
         let (mut rows, mut spare, mut at) = (rows, spare, 0);
@@ -311,6 +313,7 @@ impl<'a> Growth<'a> {
             },
             histogram: None,
             split: None,
+            priority: f64::INFINITY,
             exact: Vec::new(),
             children: None,
         };
@@ -430,6 +433,6 @@ fn best_of(open: &[Open]) -> Option<usize> {
         .filter(|&i| open[i].split.is_some())
         .max_by(|&a, &b| {
             let (a, b) = (&open[a], &open[b]);
-            a.gain().total_cmp(&b.gain()).then(b.node.cmp(&a.node))
+            a.priority.total_cmp(&b.priority).then(b.node.cmp(&a.node))
         })
 }
