@@ -32,7 +32,10 @@ impl Given {
         }
     }
 
-    fn with<T>(&self, ask: impl FnOnce(&Frame<'_>) -> churn_core::Result<T>) -> churn_core::Result<T> {
+    fn with<T>(
+        &self,
+        ask: impl FnOnce(&Frame<'_>) -> churn_core::Result<T>,
+    ) -> churn_core::Result<T> {
         match self {
             Given::Table(table) => ask(&Frame::from_table(table)?),
             Given::Frame(frame) => ask(frame),
@@ -71,7 +74,11 @@ impl TrainingData {
     /// Names of the features, which are the columns after customer, as_of and churned.
     #[getter]
     fn features(&self) -> Vec<String> {
-        self.data.features().iter().map(|info| info.name.clone()).collect()
+        self.data
+            .features()
+            .iter()
+            .map(|info| info.name.clone())
+            .collect()
     }
 
     /// The labels: 1 = churned, 0 = stayed.
@@ -91,7 +98,9 @@ impl TrainingData {
     #[getter]
     fn cut_offs<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let cut_offs = self.data.cut_offs().iter();
-        cut_offs.map(|at| convert::datetime(py, at.instant())).collect()
+        cut_offs
+            .map(|at| convert::datetime(py, at.instant()))
+            .collect()
     }
 
     /// How many rows are missing, and why.
@@ -117,7 +126,10 @@ impl TrainingData {
     #[pyo3(signature = (folds=3))]
     fn time_folds(&self, py: Python<'_>, folds: usize) -> PyResult<Vec<(Vec<usize>, Vec<usize>)>> {
         let folds = self.data.time_folds(folds).or_raise(py)?;
-        Ok(folds.into_iter().map(|fold| (fold.train, fold.test)).collect())
+        Ok(folds
+            .into_iter()
+            .map(|fold| (fold.train, fold.test))
+            .collect())
     }
 
     fn __repr__(&self) -> String {
@@ -140,7 +152,6 @@ fn features_batch(data: &learned::TrainingData) -> churn_core::Result<arrow_arra
     }
     batch.finish()
 }
-
 
 /// A fitted churn model.
 #[pyclass(frozen, module = "churn", eq)]
@@ -176,7 +187,9 @@ impl FittedModel {
                 }
             })
         })?;
-        Ok(FittedModel { model: Arc::new(model) })
+        Ok(FittedModel {
+            model: Arc::new(model),
+        })
     }
 
     /// Builds training data from a log and fits a model on it.
@@ -194,7 +207,9 @@ impl FittedModel {
         let model = progress::run(py, progress, |progress| {
             settings.fit_log(&log.log, &training, progress)
         })?;
-        Ok(FittedModel { model: Arc::new(model) })
+        Ok(FittedModel {
+            model: Arc::new(model),
+        })
     }
 
     /// Fits a model on training data of a log.
@@ -209,7 +224,9 @@ impl FittedModel {
         let settings: ChurnModelSettings = settings::read(py, "model", settings)?;
         let data = &data.get().data;
         let model = progress::run(py, progress, |progress| settings.fit_data(data, progress))?;
-        Ok(FittedModel { model: Arc::new(model) })
+        Ok(FittedModel {
+            model: Arc::new(model),
+        })
     }
 
     /// Names of the columns of training.
@@ -247,13 +264,17 @@ impl FittedModel {
     fn predict<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = data.py();
         let given = Given::read(data)?;
-        let answers = py.detach(|| given.with(|frame| self.model.predict(frame))).or_raise(py)?;
+        let answers = py
+            .detach(|| given.with(|frame| self.model.predict(frame)))
+            .or_raise(py)?;
         convert::floats(py, &answers)
     }
 
     /// Scores of a feature table, with reasons.
     fn score(&self, py: Python<'_>, features: &FeatureTable) -> PyResult<Py<Scores>> {
-        let scores = py.detach(|| self.model.score(&features.table)).or_raise(py)?;
+        let scores = py
+            .detach(|| self.model.score(&features.table))
+            .or_raise(py)?;
         Scores::wrap(py, Shared::new(scores))
     }
 
@@ -261,7 +282,9 @@ impl FittedModel {
     fn points<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<(f64, Bound<'py, PyAny>)> {
         let py = data.py();
         let given = Given::read(data)?;
-        let told = py.detach(|| given.with(|frame| self.model.explain(frame))).or_raise(py)?;
+        let told = py
+            .detach(|| given.with(|frame| self.model.explain(frame)))
+            .or_raise(py)?;
         let points = convert::floats(py, &told.points)?
             .call_method1("reshape", ((told.names.len(), told.probabilities.len()),))?
             .getattr("T")?;
@@ -279,16 +302,22 @@ impl FittedModel {
         let py = data.py();
         let language = read_language(language)?;
         let given = Given::read(data)?;
-        let told = py.detach(|| given.with(|frame| self.model.explain(frame))).or_raise(py)?;
+        let told = py
+            .detach(|| given.with(|frame| self.model.explain(frame)))
+            .or_raise(py)?;
         let rows = 0..told.probabilities.len();
-        Ok(rows.map(|row| told.sentences(row, limit, language)).collect())
+        Ok(rows
+            .map(|row| told.sentences(row, limit, language))
+            .collect())
     }
 
     /// Mean absolute points of each column.
     fn importance<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = data.py();
         let given = Given::read(data)?;
-        let answers = py.detach(|| given.with(|frame| self.model.importance(frame))).or_raise(py)?;
+        let answers = py
+            .detach(|| given.with(|frame| self.model.importance(frame)))
+            .or_raise(py)?;
         convert::floats(py, &answers)
     }
 
@@ -310,7 +339,8 @@ impl FittedModel {
         let rises = progress::run(py, progress, |progress| {
             given.with(|frame| {
                 let weights = weights.as_deref();
-                self.model.permutation_importance(frame, &target, weights, repeats, seed, progress)
+                self.model
+                    .permutation_importance(frame, &target, weights, repeats, seed, progress)
             })
         })?;
         convert::floats(py, &rises)
@@ -342,7 +372,9 @@ impl FittedModel {
     fn drift<'py>(&self, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
         let py = data.py();
         let given = Given::read(data)?;
-        let drift = py.detach(|| given.with(|frame| self.model.drift(frame))).or_raise(py)?;
+        let drift = py
+            .detach(|| given.with(|frame| self.model.drift(frame)))
+            .or_raise(py)?;
         let row = |drift: &ColumnDrift| -> PyResult<Bound<'py, PyDict>> {
             let fields = PyDict::new(py);
             fields.set_item("column", &drift.column)?;
@@ -370,7 +402,9 @@ impl FittedModel {
     #[staticmethod]
     fn from_bytes(py: Python<'_>, bytes: &[u8]) -> PyResult<Self> {
         let model = ChurnModel::from_bytes(bytes).or_raise(py)?;
-        Ok(FittedModel { model: Arc::new(model) })
+        Ok(FittedModel {
+            model: Arc::new(model),
+        })
     }
 
     fn __repr__(&self) -> String {
@@ -391,7 +425,8 @@ fn codes(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
         if number.fract() == 0.0 && (0.0..4_294_967_295.0).contains(number) {
             return Ok(*number as u32);
         }
-        let error = churn_core::Error::invalid_value(what, row, "a whole number of 32 bits", number);
+        let error =
+            churn_core::Error::invalid_value(what, row, "a whole number of 32 bits", number);
         Err(error).or_raise(cells.py())
     };
     numbers.iter().enumerate().map(read).collect()
@@ -415,7 +450,14 @@ pub(crate) fn drivers<'py>(
     let groups = groups.map(|g| codes("groups", g)).transpose()?;
     let told = progress::run(py, progress, |progress| {
         given.with(|frame| {
-            learned::drivers(frame, &target, weights.as_deref(), groups.as_deref(), level, progress)
+            learned::drivers(
+                frame,
+                &target,
+                weights.as_deref(),
+                groups.as_deref(),
+                level,
+                progress,
+            )
         })
     })?;
     let effects = PyList::empty(py);

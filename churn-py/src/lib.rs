@@ -44,9 +44,9 @@ mod _churn {
     use crate::learned::{FittedModel, TrainingData, drivers};
     #[pymodule_export]
     use crate::metrics::{
-        average_precision, bootstrap, brier_score, calibration_drift, calibration_error, capture_at,
-        class_separation, confusion, empc, gain_curve, kolmogorov_smirnov, lift_at, log_loss, mpc,
-        pr_auc, psi, reliability_curve, roc_auc,
+        average_precision, bootstrap, brier_score, calibration_drift, calibration_error,
+        capture_at, class_separation, confusion, empc, gain_curve, kolmogorov_smirnov, lift_at,
+        log_loss, mpc, pr_auc, psi, reliability_curve, roc_auc,
     };
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};

@@ -1,8 +1,10 @@
 //! Numbers that judge numbers; `churn.metrics` re-exports them.
 
-use churn_core::metrics::{self, Binning, Bootstrap, BrierParts, Confusion, ProfitSettings, ReliabilityCurve};
-use churn_core::scoring::learned::CalibrationDrift;
 use churn_core::Result;
+use churn_core::metrics::{
+    self, Binning, Bootstrap, BrierParts, Confusion, ProfitSettings, ReliabilityCurve,
+};
+use churn_core::scoring::learned::CalibrationDrift;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -168,7 +170,9 @@ pub(crate) fn reliability_curve<'py>(
 
 /// `{"uniform": n}` or `{"quantile": n}`; None = the core's default.
 fn binning(bins: Option<&Bound<'_, PyAny>>) -> PyResult<Binning> {
-    bins.map_or(Ok(Binning::default()), |bins| settings::read_value(bins, "bins"))
+    bins.map_or(Ok(Binning::default()), |bins| {
+        settings::read_value(bins, "bins")
+    })
 }
 
 /// The four outcomes of a decision at a threshold, and the measures made of them.
@@ -236,7 +240,11 @@ pub(crate) fn empc(
 /// Population stability index of two samples.
 #[pyfunction]
 #[pyo3(signature = (expected, actual, *, bins=10))]
-pub(crate) fn psi(expected: &Bound<'_, PyAny>, actual: &Bound<'_, PyAny>, bins: usize) -> PyResult<f64> {
+pub(crate) fn psi(
+    expected: &Bound<'_, PyAny>,
+    actual: &Bound<'_, PyAny>,
+    bins: usize,
+) -> PyResult<f64> {
     let before = convert::vector("expected", expected)?;
     let now = convert::vector("actual", actual)?;
     let py = expected.py();
@@ -245,11 +253,15 @@ pub(crate) fn psi(expected: &Bound<'_, PyAny>, actual: &Bound<'_, PyAny>, bins: 
 
 /// Largest distance between the distribution functions of two samples.
 #[pyfunction]
-pub(crate) fn kolmogorov_smirnov(first: &Bound<'_, PyAny>, second: &Bound<'_, PyAny>) -> PyResult<f64> {
+pub(crate) fn kolmogorov_smirnov(
+    first: &Bound<'_, PyAny>,
+    second: &Bound<'_, PyAny>,
+) -> PyResult<f64> {
     let one = convert::vector("first", first)?;
     let other = convert::vector("second", second)?;
     let py = first.py();
-    py.detach(|| metrics::kolmogorov_smirnov(&one, &other)).or_raise(py)
+    py.detach(|| metrics::kolmogorov_smirnov(&one, &other))
+        .or_raise(py)
 }
 
 /// Whether stated probabilities still fit the outcomes that arrived.
@@ -294,4 +306,3 @@ pub(crate) fn bootstrap<'py>(
     answer.set_item("standard_error", interval.standard_error)?;
     Ok(answer)
 }
-

@@ -1,5 +1,6 @@
 //! Numbers without customers in them: what the rooms above compute with.
 
+pub(crate) mod checksum;
 pub(crate) mod distributions;
 pub(crate) mod gamma_table;
 pub(crate) mod linalg;

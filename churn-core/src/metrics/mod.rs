@@ -197,6 +197,35 @@ fn check_weights(weights: Option<&[f64]>, rows: usize) -> Result<f64> {
     Ok(largest)
 }
 
+/// A measure of labels, scores and weights.
+pub type Measure = fn(&[f64], &[f64], Option<&[f64]>) -> Result<f64>;
+
+/// A measure that needs no further setting, by its name in the wrappers.
+///
+/// # Errors
+/// `UnknownName` for any other name.
+pub fn by_name(name: &str) -> Result<Measure> {
+    const KNOWN: [(&str, Measure); 7] = [
+        ("roc_auc", roc_auc),
+        ("average_precision", average_precision),
+        ("pr_auc", pr_auc),
+        ("class_separation", class_separation),
+        ("log_loss", log_loss),
+        ("brier", brier),
+        ("calibration_error", |labels, probabilities, weights| {
+            expected_calibration_error(labels, probabilities, weights, Binning::default())
+        }),
+    ];
+    match KNOWN.iter().find(|(known, _)| *known == name) {
+        Some((_, measure)) => Ok(*measure),
+        None => Err(Error::unknown_name(
+            "measure",
+            name,
+            KNOWN.map(|(known, _)| known),
+        )),
+    }
+}
+
 /// Confirms a share of the rows: above 0, at most 1.
 fn check_share(share: f64) -> Result<()> {
     if share > 0.0 && share <= 1.0 {

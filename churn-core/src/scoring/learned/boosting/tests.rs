@@ -628,3 +628,39 @@ fn odd_columns_are_harmless() {
     let share = target.iter().sum::<f64>() / f64::from(rows);
     assert!((model.predict(&nothing).unwrap()[0] - share).abs() < 1e-12);
 }
+
+#[test]
+fn contributions_sum_to_the_margins() {
+    let (frame, target) = example(1_000, 12);
+    let model = fit(
+        &Boosting {
+            trees: 50,
+            learning_rate: 0.3,
+            ..Boosting::default()
+        },
+        &frame,
+        &target,
+    );
+    let margins = model.margins(&frame).unwrap();
+    let why = model.contributions(&frame, &Progress::none()).unwrap();
+    assert_eq!(why.names(), frame.names());
+    for (row, margin) in margins.iter().enumerate() {
+        assert!(
+            (why.margin(row) - margin).abs() < 1e-11,
+            "{} {margin}",
+            why.margin(row)
+        );
+    }
+    // The base is the mean margin of the rows of training.
+    let mean = margins.iter().sum::<f64>() / 1_000.0;
+    assert!((why.base() - mean).abs() < 1e-9, "{} {mean}", why.base());
+    let means = why.mean_absolute();
+    let gains = model.importance(crate::scoring::learned::Importance::Gain);
+    for importance in [means, gains] {
+        let noise = importance[frame.names().iter().position(|n| n == "x7").unwrap()];
+        assert!(importance[0] > 3.0 * noise, "{importance:?}");
+    }
+    let splits = model.importance(crate::scoring::learned::Importance::Splits);
+    let sum = splits.iter().sum::<f64>();
+    assert!((1000.0..=50.0 * 30.0).contains(&sum), "{sum}");
+}

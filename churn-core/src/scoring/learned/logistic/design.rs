@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::scoring::learned::model::SchemaColumn;
 use crate::scoring::learned::{Column, Frame, MISSING_LEVEL};
 
 /// A level without a term of its own: it adds nothing.
@@ -431,6 +432,17 @@ impl Design {
             columns: columns.collect::<Result<_>>()?,
             rows: frame.rows(),
         })
+    }
+
+    /// Whether the columns are those of a schema, of the same kinds and with the same levels.
+    pub(crate) fn fits(&self, schema: &[SchemaColumn]) -> bool {
+        let columns = self.inputs.iter().zip(schema);
+        self.inputs.len() == schema.len()
+            && columns.into_iter().all(|(input, known)| match &input.kind {
+                Kind::Unused { categorical } => *categorical == known.levels.is_some(),
+                Kind::Numeric(_) => known.levels.is_none(),
+                Kind::Categorical(c) => known.levels.as_ref() == Some(&c.levels),
+            })
     }
 
     /// Checks what a stored design must fulfil before anything relies on it.

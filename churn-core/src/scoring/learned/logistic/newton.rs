@@ -40,7 +40,6 @@ pub(crate) struct Solution {
     pub(crate) gradient: f64,
     /// Second derivatives at the solution with the ridge, row-major.
     pub(crate) hessian: Vec<f64>,
-    pub(crate) loss: f64,
 }
 
 struct Derivatives {
@@ -86,7 +85,6 @@ impl Problem<'_> {
                     iterations: iteration,
                     gradient: violation,
                     hessian: at.hessian,
-                    loss: at.loss,
                 });
             }
             let before = self.objective(&beta, at.loss);

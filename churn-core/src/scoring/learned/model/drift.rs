@@ -7,11 +7,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ChurnModel;
+use super::{ChurnModel, SchemaColumn};
 use crate::error::{Error, Result};
 use crate::math::distributions::chi_square_tail;
 use crate::metrics::{self, psi_of_shares, shares};
 use crate::scoring::learned::calibration::non_negative_fit;
+use crate::scoring::learned::logistic::softplus;
 use crate::scoring::learned::{Column, Frame};
 
 /// Quantiles kept of a column: every twentieth.
@@ -183,9 +184,8 @@ pub struct CalibrationDrift {
 }
 
 impl Profile {
-    pub(super) fn learn(frame: &Frame<'_>, probabilities: &[f64]) -> Self {
-        let schema = super::schema_of(frame);
-        let columns = frame.columns().iter().zip(&schema);
+    pub(super) fn learn(frame: &Frame<'_>, schema: &[SchemaColumn], probabilities: &[f64]) -> Self {
+        let columns = frame.columns().iter().zip(schema);
         Profile {
             columns: columns
                 .map(|(column, known)| match (column, &known.levels) {
@@ -201,7 +201,7 @@ impl Profile {
     }
 
     /// Checks what a stored profile must fulfil before it is used.
-    pub(super) fn check(&self, schema: &[super::SchemaColumn]) -> Result<()> {
+    pub(super) fn check(&self, schema: &[SchemaColumn]) -> Result<()> {
         let fits = self.columns.len() == schema.len()
             && self.probabilities.check(None)
             && self
@@ -315,7 +315,7 @@ impl CalibrationDrift {
             let rows = margins.iter().enumerate();
             rows.map(|(row, m)| {
                 let eta = slope * m + intercept;
-                weight(row) * (super::super::logistic::softplus(eta) - labels[row] * eta)
+                weight(row) * (softplus(eta) - labels[row] * eta)
             })
             .sum()
         };

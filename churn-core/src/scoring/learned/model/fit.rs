@@ -209,13 +209,14 @@ impl ChurnModelSettings {
                 });
             }
         }
+        let schema = schema_of(frame, weights);
         Ok(ChurnModel {
-            schema: schema_of(frame),
+            profile: Profile::learn(frame, &schema, &probabilities),
+            schema,
             members,
             intercept,
             curve,
             churn: None,
-            profile: Profile::learn(frame, &probabilities),
             out_of_fold: OutOfFold::new(target, &probabilities, weights, reports)?,
         })
     }

@@ -15,6 +15,7 @@
 
 mod drift;
 mod explain;
+mod file;
 mod fit;
 mod report;
 mod scorer;
@@ -34,6 +35,7 @@ use super::trees::{Link, TreeEnsemble};
 use super::{Column, Contributions, Frame};
 use crate::error::{Error, Result};
 use crate::events::ChurnDefinition;
+use crate::progress::Progress;
 use drift::Profile;
 
 /// A fitted churn model.
@@ -115,9 +117,9 @@ impl Fitted {
         match self {
             Fitted::Logistic(model) => model.contributions(frame),
             Fitted::Trees(trees) if trees.link() == Link::Probability => {
-                stretched(&trees.contributions(frame)?)
+                stretched(&trees.contributions(frame, &Progress::none())?)
             }
-            Fitted::Trees(trees) => trees.contributions(frame),
+            Fitted::Trees(trees) => trees.contributions(frame, &Progress::none()),
         }
     }
 }
@@ -225,8 +227,8 @@ impl ChurnModel {
     }
 }
 
-/// The columns of a frame as a schema.
-fn schema_of(frame: &Frame<'_>) -> Vec<SchemaColumn> {
+/// The columns of a frame as a schema; levels are those of rows that count.
+fn schema_of(frame: &Frame<'_>, weights: Option<&[f64]>) -> Vec<SchemaColumn> {
     let columns = frame.names().iter().zip(frame.columns());
     columns
         .map(|(name, column)| SchemaColumn {
@@ -235,9 +237,9 @@ fn schema_of(frame: &Frame<'_>) -> Vec<SchemaColumn> {
                 Column::Numeric(_) => None,
                 Column::Categorical { codes, levels } => {
                     let mut seen = vec![false; levels.len()];
-                    for code in codes.iter() {
+                    for (row, code) in codes.iter().enumerate() {
                         if let Some(seen) = seen.get_mut(*code as usize) {
-                            *seen = true;
+                            *seen |= weights.is_none_or(|w| w[row] > 0.0);
                         }
                     }
                     let seen = levels.iter().zip(seen).filter(|(_, seen)| *seen);

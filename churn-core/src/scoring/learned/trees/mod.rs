@@ -1,7 +1,10 @@
 //! Fitted trees: what boosting and forests produce, predict from, explain and save.
 
 mod coding;
+mod file;
+mod json;
 mod predict;
+mod shapley;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +21,7 @@ pub(crate) const MAX_CUTS: usize = 255;
 pub(crate) const MAX_NODES: usize = 1 << 17;
 
 /// How the values of a feature are compared.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Encoding {
     /// Ascending finite thresholds; the bin of a value is the number of cuts below it.
     Numeric(Vec<f64>),
@@ -29,7 +31,7 @@ pub(crate) enum Encoding {
 }
 
 /// One column that the trees were fitted on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Feature {
     pub(crate) name: String,
     pub(crate) encoding: Encoding,
@@ -43,8 +45,7 @@ pub(crate) fn in_set(set: &BinSet, bin: u8) -> bool {
 }
 
 /// Which rows go to the left child.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Rule {
     /// Values up to the cut of this place; missing ones as told.
     AtMost { cut: u8, missing_left: bool },
@@ -53,8 +54,7 @@ pub(crate) enum Rule {
 }
 
 /// A node of a tree; children stand after their parent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Node {
     Split {
         feature: u32,
@@ -70,10 +70,33 @@ pub(crate) enum Node {
 }
 
 /// A binary tree with the number of training rows in each node.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tree {
     pub(crate) nodes: Vec<Node>,
     pub(crate) rows: Vec<u32>,
+}
+
+impl Tree {
+    /// Puts the nodes in order of levels, which is how files hold them and how walks find the
+    /// upper ones side by side.
+    fn by_level(&mut self) {
+        let mut order = Vec::with_capacity(self.nodes.len());
+        order.push(0);
+        let mut at = 0;
+        let mut nodes = Vec::with_capacity(self.nodes.len());
+        while at < order.len() {
+            let mut node = self.nodes[order[at]].clone();
+            if let Node::Split { left, right, .. } = &mut node {
+                let first = order.len() as u32;
+                order.extend([*left as usize, *right as usize]);
+                (*left, *right) = (first, first + 1);
+            }
+            nodes.push(node);
+            at += 1;
+        }
+        self.rows = order.into_iter().map(|at| self.rows[at]).collect();
+        self.nodes = nodes;
+    }
 }
 
 /// How a margin becomes an answer.
@@ -112,7 +135,8 @@ pub(crate) fn sigmoid(x: f64) -> f64 {
 /// A fitted sum of trees: from boosting, or the mean of a forest.
 ///
 /// margin = base + Σ leaf values. What a margin means is said by [`link`](Self::link).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "json::Document", try_from = "json::Document")]
 pub struct TreeEnsemble {
     features: Vec<Feature>,
     trees: Vec<Tree>,
@@ -189,11 +213,12 @@ impl TreeEnsemble {
     /// An ensemble of parts that are checked to fit.
     pub(crate) fn new(
         features: Vec<Feature>,
-        trees: Vec<Tree>,
+        mut trees: Vec<Tree>,
         base: f64,
         link: Link,
     ) -> Result<Self> {
         check(&features, &trees, base)?;
+        trees.iter_mut().for_each(Tree::by_level);
         let kernel = Kernel::new(&features, &trees, base);
         Ok(TreeEnsemble {
             features,
@@ -347,7 +372,10 @@ fn check(features: &[Feature], trees: &[Tree], base: f64) -> Result<()> {
                         (Rule::AtMost { cut, .. }, Encoding::Numeric(cuts)) => {
                             usize::from(*cut) < cuts.len()
                         }
-                        (Rule::In(_), Encoding::Categorical(_)) => true,
+                        // The bin behind the levels is that of missing ones.
+                        (Rule::In(set), Encoding::Categorical(levels)) => {
+                            (levels.len() + 1..256).all(|bin| !in_set(set, bin as u8))
+                        }
                         _ => false,
                     };
                     if !fits {

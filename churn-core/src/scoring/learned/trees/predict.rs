@@ -101,8 +101,28 @@ impl Kernel {
     }
 
     /// Number of bins of a row. Leaves read the first one too, so there is always one.
-    fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         2 * self.used.len().max(1)
+    }
+
+    /// What turns the used columns of a frame into bins.
+    pub(super) fn coders<'f>(
+        &self,
+        features: &[Feature],
+        frame: &'f Frame<'_>,
+    ) -> Result<Vec<Coder<'f>>> {
+        // Columns that no tree reads must be there too: a model knows what it was fitted on.
+        for feature in features {
+            Coder::new(frame, feature)?;
+        }
+        let used = self.used.iter();
+        used.map(|&j| Coder::new(frame, &features[j])).collect()
+    }
+
+    /// Whether a row goes left at an inner node of a tree.
+    pub(super) fn goes_left(&self, tree: usize, node: usize, bin: impl Fn(usize) -> u8) -> bool {
+        let at = self.roots[tree] + node as u32;
+        self.step::<true>(at, bin) == (self.nodes[at as usize] >> 32) as u32
     }
 
     /// One step of a walk; `bin` gives the bin of a slot.
@@ -112,7 +132,7 @@ impl Kernel {
         let bin = bin((node >> 8) as usize & 0xff_ffff);
         let mut right = bin > node as u8;
         if LEVELS {
-            let set = self.set_of[at as usize];
+            let set = self.set_of.get(at as usize).copied().unwrap_or(0);
             if set != 0 {
                 right = !in_set(&self.sets[set as usize], bin);
             }
@@ -121,15 +141,7 @@ impl Kernel {
     }
 
     pub(super) fn margins(&self, features: &[Feature], frame: &Frame<'_>) -> Result<Vec<f64>> {
-        // Columns that no tree reads must be there too: a model knows what it was fitted on.
-        for feature in features {
-            Coder::new(frame, feature)?;
-        }
-        let coders: Vec<Coder<'_>> = self
-            .used
-            .iter()
-            .map(|&j| Coder::new(frame, &features[j]))
-            .collect::<Result<_>>()?;
+        let coders = self.coders(features, frame)?;
         let mut margins = vec![self.base; frame.rows()];
         let chunks = margins.par_chunks_mut(CHUNK).enumerate();
         chunks.for_each_init(
@@ -200,7 +212,7 @@ impl Kernel {
 
 impl Coder<'_> {
     /// Both bins of some rows: with the missing left of every cut, and right of it.
-    fn both(&self, start: usize, len: usize, left: &mut [u8], right: &mut [u8]) {
+    pub(super) fn both(&self, start: usize, len: usize, left: &mut [u8], right: &mut [u8]) {
         match self {
             Coder::Numeric { values, table, .. } => {
                 for (i, value) in values[start..start + len].iter().enumerate() {
