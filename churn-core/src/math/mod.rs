@@ -1,6 +1,7 @@
 //! Numbers without customers in them: what the rooms above compute with.
 
 pub(crate) mod gamma_table;
+pub(crate) mod gauss;
 pub(crate) mod linalg;
 pub(crate) mod optimize;
 pub(crate) mod random;
