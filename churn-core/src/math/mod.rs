@@ -3,6 +3,7 @@
 pub(crate) mod checksum;
 pub(crate) mod distributions;
 pub(crate) mod gamma_table;
+pub(crate) mod gauss;
 pub(crate) mod linalg;
 pub(crate) mod optimize;
 pub(crate) mod random;
