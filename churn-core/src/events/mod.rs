@@ -18,11 +18,13 @@ mod group;
 mod history;
 mod ids;
 mod keep;
+mod keys;
 mod kinds;
 mod names;
 mod partition;
 #[cfg(any(feature = "arrow", feature = "csv"))]
 mod roles;
+mod survey;
 
 pub use append::Appended;
 use clean::Ledger;
