@@ -395,9 +395,9 @@ impl Count {
         }
     }
 
-    /// Counts a row that is no money.
-    pub(super) fn add_row(&mut self) {
-        self.rows += 1;
+    /// Counts rows that are no money.
+    pub(super) fn add_rows(&mut self, rows: usize) {
+        self.rows += rows as u64;
     }
 
     pub(super) fn merge(&mut self, other: Count) {

@@ -19,6 +19,7 @@ mod group;
 mod history;
 mod ids;
 mod keep;
+mod keys;
 mod kinds;
 mod names;
 mod outcomes;
@@ -27,6 +28,7 @@ mod partition;
 mod roles;
 mod save;
 mod stream;
+mod survey;
 
 pub use append::Appended;
 use clean::Ledger;

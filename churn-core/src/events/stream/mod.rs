@@ -21,12 +21,11 @@ pub use scratch::{MemoryScratch, Scratch};
 
 use self::block::{Batch, Block, Ids, Shape};
 use super::check::RowCleaner;
-use super::clean::{Cleaning, CleaningReport, DuplicatePolicy, Ledger};
+use super::clean::{Cleaning, CleaningReport, Count, DuplicatePolicy, Ledger, REASONS};
 use super::columns::{EventColumns, IdCells, IdColumn};
-use super::group::check_rows;
 use super::ids::{code_few_names, text_hash, word_hash};
 use super::keep::Keep;
-use super::partition::{NO_BUCKET, chunk_rows, scatter};
+use super::partition::{NO_BUCKET, chunk_rows, count_buckets};
 use super::{EventLog, MAX_EVENTS, NO_CHANNEL, check_event_count, day_after};
 use crate::customers::CustomerId;
 use crate::error::{Error, ErrorKind, Result};
@@ -269,14 +268,23 @@ impl<S: Scratch> LogStream<S> {
                 }
             });
         let step = progress.step("events.spread", rows);
-        let numbers = vec![0_u32; rows];
-        let advance = |rows: usize| step.advance(rows);
-        let spread = scatter(&buckets, count, numbers, |row| row as u32, advance)?;
+        // Rows by partition, in their order within each: a counting sort.
+        let mut offsets = vec![0_usize; count + 1];
+        for (i, rows) in count_buckets(&buckets, count).into_iter().enumerate() {
+            offsets[i + 1] = offsets[i] + rows as usize;
+        }
+        let mut next = offsets.clone();
+        let mut spread = vec![0_u32; offsets[count]];
+        for (row, bucket) in buckets.iter().enumerate() {
+            if *bucket != NO_BUCKET {
+                let place = &mut next[usize::from(*bucket)];
+                spread[*place] = row as u32;
+                *place += 1;
+            }
+        }
+        step.advance(rows)?;
         drop(buckets);
-        let lens = spread
-            .offsets
-            .windows(2)
-            .map(|pair| (pair[1] - pair[0]) as u64);
+        let lens = offsets.windows(2).map(|pair| (pair[1] - pair[0]) as u64);
         for (i, (partition, len)) in self.partitions.iter().zip(lens).enumerate() {
             if partition.rows + len > MAX_EVENTS {
                 return Err(Error::invalid_parameter(
@@ -296,7 +304,7 @@ impl<S: Scratch> LogStream<S> {
             channels,
             before,
         };
-        let taken = self.take_rows(&batch, &spread.records, &spread.offsets);
+        let taken = self.take_rows(&batch, &spread, &offsets);
         if let Err(error) = taken {
             self.broken = Some(error.clone());
             return Err(error);
@@ -539,6 +547,54 @@ impl<S: Scratch> LogStream<S> {
         whole.events = ledger.rows_kept;
         Ok(whole)
     }
+}
+
+/// Checks every row: 0 for a row that stays, [`NO_BUCKET`] for one that is dropped and counted.
+fn check_rows(
+    cleaner: &RowCleaner<'_, '_>,
+    rows: usize,
+    ledger: &mut Ledger,
+    progress: &Progress<'_>,
+) -> Result<Vec<u16>> {
+    let chunk = chunk_rows(rows);
+    let mut buckets = vec![0_u16; rows];
+    let step = progress.step("events.clean", rows);
+    let chunks: Vec<Result<_>> = buckets
+        .par_chunks_mut(chunk)
+        .enumerate()
+        .map(|(i, buckets)| {
+            let mut dropped = [Count::default(); REASONS];
+            let mut as_refund = Count::default();
+            for (j, bucket) in buckets.iter_mut().enumerate() {
+                let row = i * chunk + j;
+                match cleaner.check(row) {
+                    Ok(clean) if clean.read_as_refund => as_refund.add(clean.value),
+                    Ok(_) => {}
+                    Err(reason) => {
+                        if let Some(error) = cleaner.rejection(row, reason) {
+                            return Err(error);
+                        }
+                        match cleaner.money(row) {
+                            0.0 => dropped[reason as usize].add_rows(1),
+                            money => dropped[reason as usize].add(money),
+                        }
+                        *bucket = NO_BUCKET;
+                    }
+                }
+            }
+            step.advance(buckets.len())?;
+            Ok((dropped, as_refund))
+        })
+        .collect();
+    // In row order, so that the error named is the first one whatever the threads did.
+    for chunk in chunks {
+        let (chunk_dropped, chunk_refund) = chunk?;
+        for (all, one) in ledger.dropped.iter_mut().zip(chunk_dropped) {
+            all.merge(one);
+        }
+        ledger.read_as_refund.merge(chunk_refund);
+    }
+    Ok(buckets)
 }
 
 impl EventLog {
