@@ -167,8 +167,11 @@ pub fn replay(
     })
 }
 
-/// What the engine hears of the events in `[from, to)`.
-pub(super) fn events_between<'l>(
+/// What an engine listens to of the events of a log in `[from, to)`, ready for a step.
+///
+/// Events told twice change nothing, so a caller whose log receives late events begins as far
+/// before the state's clock as these may be late.
+pub fn events_between<'l>(
     log: &'l EventLog,
     engine: &Engine,
     from: Timestamp,
@@ -244,6 +247,11 @@ impl Replay {
         let contacts = self.outcome.contacts.iter();
         contacts.for_each(|c| sum.add(c.offer_cost));
         sum.value()
+    }
+
+    /// Names of the channels that [`ReplayDay::by_channel`] counts.
+    pub fn channels(&self) -> &[String] {
+        &self.channels
     }
 
     /// How many customers had how many contacts: entry *k* counts those with *k*.
