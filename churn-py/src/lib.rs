@@ -5,6 +5,7 @@ mod customers;
 mod errors;
 mod events;
 mod features;
+mod journey;
 mod progress;
 mod scoring;
 mod segments;
@@ -28,6 +29,11 @@ mod _churn {
     use crate::events::EventLog;
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary};
+    #[pymodule_export]
+    use crate::journey::{
+        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
+        hold_out, hold_out_stratified, lot, replay,
+    };
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
     #[pymodule_export]

@@ -48,5 +48,7 @@ pub use holdout::{Holdout, lot};
 pub use learning::{LearnedOption, Learning, LearningSettings, Tally};
 pub use log::{Contact, Decision, LogEntry, Outcome};
 pub use quiet_hours::{Day, QuietHours};
-pub use replay::{Calendar, Comparison, Described, Replay, ReplayDay, events_between, replay};
+pub use replay::{
+    Calendar, Comparison, Described, HeldBack, Replay, ReplayDay, events_between, replay,
+};
 pub use state::State;
