@@ -8,6 +8,7 @@ mod events;
 mod features;
 mod learned;
 mod metrics;
+mod journey;
 mod progress;
 mod scoring;
 mod segments;
@@ -47,6 +48,9 @@ mod _churn {
         average_precision, bootstrap, brier_score, calibration_drift, calibration_error,
         capture_at, class_separation, confusion, empc, gain_curve, kolmogorov_smirnov, lift_at,
         log_loss, mpc, pr_auc, psi, reliability_curve, roc_auc,
+    use crate::journey::{
+        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
+        hold_out, hold_out_stratified, lot, replay,
     };
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};

@@ -34,6 +34,11 @@ mod read;
 mod write;
 
 pub use frame::{frame_from_batches, frame_from_stream};
+mod journey;
+mod read;
+mod write;
+
+pub use journey::{contact_batch, journey_log_batch, replay_batch};
 pub use read::EventBatches;
 pub use write::{
     BatchBuilder, batch_stream, cleaning_batch, feature_batch, plan_batch, score_batch,

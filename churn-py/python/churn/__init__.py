@@ -7,15 +7,21 @@
     result.plan.why(17850)
 
 Or step by step: EventLog -> features -> Scorecard.score -> RiskTiers.assign, Grid.assign ->
-Facts, Playbook -> match_actions.
+Facts, Playbook -> match_actions -> Journey, ContactPolicy, JourneyEngine.step or replay.
 """
 
 from ._churn import (
+    ContactPolicy,
     Customers,
     EventLog,
     Facts,
     FeatureTable,
     Grid,
+    Journey,
+    JourneyEngine,
+    JourneyOutcome,
+    JourneyReplay,
+    JourneyState,
     Plan,
     Playbook,
     Population,
@@ -31,8 +37,12 @@ from ._churn import (
     WinBack,
     __version__,
     defaults,
+    hold_out,
+    hold_out_stratified,
     lifecycle,
+    lot,
     match_actions,
+    replay,
     winback,
 )
 from .exceptions import (
@@ -51,6 +61,7 @@ from .exceptions import (
 __all__ = [
     "CancelledError",
     "ChurnError",
+    "ContactPolicy",
     "Customers",
     "EventLog",
     "Facts",
@@ -59,6 +70,11 @@ __all__ = [
     "InfeasibleError",
     "InvalidParameterError",
     "InvalidValueError",
+    "Journey",
+    "JourneyEngine",
+    "JourneyOutcome",
+    "JourneyReplay",
+    "JourneyState",
     "LengthMismatchError",
     "MisalignedError",
     "NotConvergedError",
@@ -79,7 +95,11 @@ __all__ = [
     "WinBack",
     "__version__",
     "defaults",
+    "hold_out",
+    "hold_out_stratified",
     "lifecycle",
+    "lot",
     "match_actions",
+    "replay",
     "winback",
 ]

@@ -27,11 +27,17 @@ from .types import (
 )
 
 __all__ = [
+    "ContactPolicy",
     "Customers",
     "EventLog",
     "Facts",
     "FeatureTable",
     "Grid",
+    "Journey",
+    "JourneyEngine",
+    "JourneyOutcome",
+    "JourneyReplay",
+    "JourneyState",
     "Plan",
     "Playbook",
     "Population",
@@ -47,8 +53,12 @@ __all__ = [
     "WinBack",
     "__version__",
     "defaults",
+    "hold_out",
+    "hold_out_stratified",
     "lifecycle",
+    "lot",
     "match_actions",
+    "replay",
     "winback",
 ]
 
@@ -440,6 +450,212 @@ class Plan(Table):
 
 def match_actions(playbook: Playbook, facts: Facts) -> Plan:
     """Gives each customer an action of the playbook, or none."""
+
+@final
+class Journey:
+    """Who enters, what happens in which order and what ends it; read like a document."""
+
+    DEFAULT_TOML: Final[str]
+    """The default journey as TOML: a start to copy and to adapt."""
+
+    @staticmethod
+    def default_for(playbook: Playbook, facts: Facts) -> Journey:
+        """The default journey, checked against this playbook and the names of these facts."""
+    @staticmethod
+    def from_toml(text: str, playbook: Playbook, facts: Facts) -> Journey:
+        """Reads a journey from TOML and checks it against this playbook and the names of these
+        facts."""
+    @staticmethod
+    def from_json(text: str, playbook: Playbook, facts: Facts) -> Journey:
+        """Reads a journey from JSON and checks it against this playbook and the names of these
+        facts."""
+    def __eq__(self, value: object, /) -> bool: ...
+    def to_toml(self) -> str:
+        """The journey as TOML."""
+    def to_json(self) -> str:
+        """The journey as JSON."""
+    def differences(self, other: Journey) -> list[str]:
+        """Where this journey and another differ, one line per place."""
+    @property
+    def id(self) -> str:
+        """Id of the journey."""
+    @property
+    def steps(self) -> list[str]:
+        """Ids of the steps."""
+
+@final
+class ContactPolicy:
+    """How often, when and over which channels customers may be contacted; read like a document."""
+
+    DEFAULT_TOML: Final[str]
+    """The default policy as TOML: a start to copy and to adapt."""
+    PRESETS: Final[list[str]]
+    """The names of ``preset``."""
+
+    @staticmethod
+    def default_for(playbook: Playbook) -> ContactPolicy:
+        """The default policy, without what it says about channels that the playbook lacks."""
+    @staticmethod
+    def preset(name: str, playbook: Playbook) -> ContactPolicy:
+        """The way that a product of the trade words its limits, with its customary numbers."""
+    @staticmethod
+    def from_toml(text: str, playbook: Playbook) -> ContactPolicy:
+        """Reads a policy from TOML and checks it against the channels of a playbook."""
+    @staticmethod
+    def from_json(text: str, playbook: Playbook) -> ContactPolicy:
+        """Reads a policy from JSON and checks it against the channels of a playbook."""
+    def __eq__(self, value: object, /) -> bool: ...
+    def to_toml(self) -> str:
+        """The policy as TOML."""
+    def to_json(self) -> str:
+        """The policy as JSON."""
+    def differences(self, other: ContactPolicy) -> list[str]:
+        """Where this policy and another differ, one line per place."""
+
+@final
+class JourneyState:
+    """Where every customer stands; stored between two steps."""
+
+    @staticmethod
+    def from_json(text: str) -> JourneyState:
+        """Reads a state from JSON."""
+    def __eq__(self, value: object, /) -> bool: ...
+    def to_json(self) -> str:
+        """The state as JSON."""
+    @property
+    def customers(self) -> Customers:
+        """The customers it knows."""
+    @property
+    def clock(self) -> datetime:
+        """The instant up to which everything is done."""
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, ids of customers not counted."""
+    def step_of(self, customer: CustomerId, journey: str) -> str | None:
+        """Id of the step at which a customer stands in a journey, or None."""
+    def inside(self, journey: str) -> int:
+        """Number of customers inside a journey."""
+    def held_out(self) -> list[bool]:
+        """Whether each customer is held out."""
+    def with_held_out(
+        self, customers: Customers | Sequence[CustomerId], held: Sequence[bool]
+    ) -> JourneyState:
+        """The same state with these customers (ascending ids) held out or not."""
+    def with_zones(
+        self, customers: Customers | Sequence[CustomerId], zones: Sequence[str]
+    ) -> JourneyState:
+        """The same state with the time zones of these customers (ascending ids)."""
+    def learned(self) -> dict[str, Any]:
+        """What contacts taught so far: ``options`` and ``exposures``."""
+    def learned_text(self) -> str:
+        """What contacts taught so far, as a table for reading."""
+
+@final
+class JourneyOutcome(Table):
+    """What a step decided; as a table the contacts to make: ``customer``, ``at``, ``journey``,
+    ``step``, ``offers``, ``channels``, ``segment``, ``propensity``, ``cost``, ``offer_cost``,
+    ``replaced``."""
+
+    @property
+    def log(self) -> Table:
+        """Every decision: ``customer``, ``at``, ``journey``, ``step``, ``decision``, ``reason``,
+        ``until``, ``propensity``."""
+    def lines(self) -> list[str]:
+        """Every decision as a line for reading."""
+    @property
+    def next_due(self) -> datetime | None:
+        """The next instant at which something is due if nothing happens before."""
+
+@final
+class JourneyEngine:
+    """Journeys, policy and playbook, checked and ready to run: a pure function from state to
+    state. ``learning`` takes the fields of ``churn.defaults("learning")``."""
+
+    def __new__(
+        cls,
+        journeys: Sequence[Journey],
+        policy: ContactPolicy,
+        playbook: Playbook,
+        facts: Facts,
+        *,
+        learning: dict[str, Any] | None = None,
+    ) -> JourneyEngine: ...
+    @property
+    def reads(self) -> list[str]:
+        """Names of the features, scores and segmentations that decisions read; where there is
+        one, every step needs facts."""
+    def start(self, now: Instant) -> JourneyState:
+        """The state of a shop about which nothing is known yet."""
+    def begin(self, log: EventLog, as_of: Instant) -> JourneyState:
+        """The state of a shop with a past: last purchases and complaints, messages sent."""
+    def step(
+        self,
+        state: JourneyState,
+        now: Instant,
+        *,
+        until: Instant | None = None,
+        events: Sequence[Mapping[str, object]] | None = None,
+        log: EventLog | None = None,
+        since: Instant | None = None,
+        facts: Facts | None = None,
+    ) -> tuple[JourneyState, JourneyOutcome]:
+        """Steps to ``until`` (``now`` where left out); the state that is given stays as it is.
+
+        ``events`` are dicts with ``customer``, ``time``, ``kind`` (a kind of the event log,
+        ``unsubscribed`` or ``subscribed``) and, where there is one, ``channel``. ``log`` tells the
+        events of a log from ``since`` (the state's clock where left out) to ``now``."""
+
+@final
+class JourneyReplay(Table):
+    """Journeys run over a span of days; as a table one row per day: ``date``, ``entered``,
+    ``left``, ``contacts``, ``contacts_<channel>``, ``held_out``, ``held_<rule>``,
+    ``skipped_<rule>``, ``cost``. ``print(replay)`` shows the calendar."""
+
+    @property
+    def contacts(self) -> Table:
+        """The contacts made, with the columns of ``JourneyOutcome``."""
+    @property
+    def log(self) -> Table:
+        """Every decision, with the columns of ``JourneyOutcome.log``."""
+    @property
+    def state(self) -> JourneyState:
+        """The state at the end."""
+    @property
+    def cost(self) -> float:
+        """Cost of all contacts (currency of the playbook)."""
+    def histogram(self) -> list[int]:
+        """How many customers had how many contacts: entry k counts those with k."""
+    def calendar(self, days: int = 7) -> str:
+        """The calendar as a table for reading, some days per line."""
+    def compare(self, other: JourneyReplay) -> str:
+        """This replay (first) and a rival one (second) side by side, as a table for reading."""
+
+def replay(
+    log: EventLog,
+    start: Instant,
+    end: Instant,
+    *,
+    journeys: Sequence[Journey] | None = None,
+    policy: ContactPolicy | str | None = None,
+    learning: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+    **settings: Unpack[WinBackSettings],
+) -> JourneyReplay:
+    """Runs journeys over the days from ``start`` to ``end`` (exclusive) of a log.
+
+    ``policy`` may be the name of a preset. Days after the last event are a forecast for customers
+    who stay silent."""
+
+def lot(salt: str, customer: CustomerId) -> float:
+    """The lot of a customer under a salt, in [0, 1): held out are those below the share."""
+
+def hold_out(
+    customers: Customers | Sequence[CustomerId], *, salt: str, share: float
+) -> list[bool]:
+    """Whether each of these customers (ascending ids) is held out, everyone judged alone."""
+
+def hold_out_stratified(segments: Segments, *, salt: str, share: float) -> list[bool]:
+    """Whether each customer of a segmentation is held out, the share met in each segment."""
 
 @final
 class WinBack:
