@@ -40,7 +40,7 @@ pub use constraints::{
 pub use effects::{EffectSettings, EffectSource, Effects, ObservedResponse, SegmentName};
 pub use facts::Facts;
 pub use matching::match_actions;
-pub use value::{ValueSettings, Worth};
 pub use optimize::{OptimizeSettings, optimize, optimize_with};
 pub use plan::{ActionSummary, NONE, NoAction, Plan, PlanSummary};
 pub use playbook::{Action, Channel, ChooseBy, Offer, Paid, Playbook};
+pub use value::{ValueSettings, Worth};
