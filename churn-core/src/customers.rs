@@ -219,6 +219,14 @@ impl Customers {
         self.rows.as_ref().map_or(row, |rows| rows[row] as usize)
     }
 
+    /// Number of rows whose row in the id store is before `store_row`.
+    pub(crate) fn rows_before(&self, store_row: usize) -> usize {
+        match &self.rows {
+            None => store_row.min(self.store.len()),
+            Some(rows) => rows.partition_point(|row| (*row as usize) < store_row),
+        }
+    }
+
     /// All ids in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = CustomerId<'_>> {
         (0..self.len()).map(|row| self.get(row))

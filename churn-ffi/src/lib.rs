@@ -37,3 +37,6 @@ pub mod summary;
 pub mod texts;
 pub mod version;
 pub mod winback;
+
+#[global_allocator]
+static MEMORY: churn_memory::LargePages = churn_memory::LargePages;

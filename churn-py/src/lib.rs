@@ -15,6 +15,9 @@ mod strategy;
 mod table;
 mod winback;
 
+#[global_allocator]
+static MEMORY: churn_memory::LargePages = churn_memory::LargePages;
+
 /// The compiled part of the package `churn`.
 #[pyo3::pymodule(gil_used = false)]
 mod _churn {

@@ -28,7 +28,7 @@ mod plan;
 mod playbook;
 mod rules;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod value;
 mod why;
 
@@ -38,6 +38,7 @@ pub use constraints::{
     ActionLimit, ChannelLimit, Constraints, Id, Need, OfferLimit, Scope, SegmentLimit, ShareOf,
 };
 pub use effects::{EffectSettings, EffectSource, Effects, ObservedResponse, SegmentName};
+pub(crate) use document::{line_in_json, line_in_toml};
 pub use facts::Facts;
 pub use matching::match_actions;
 pub use optimize::{OptimizeSettings, optimize, optimize_with};

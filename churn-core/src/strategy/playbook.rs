@@ -292,6 +292,26 @@ impl Playbook {
         Rules::new(self, vocabulary).map(|_| ())
     }
 
+    /// The names that its conditions read (not the response rates, which it can do without).
+    ///
+    /// # Errors
+    /// Those of [`check`](Self::check).
+    pub fn conditions_read(&self, vocabulary: &Vocabulary) -> Result<Vec<String>> {
+        let mut rules = Rules::new(self, vocabulary)?;
+        rules.channels.iter_mut().for_each(|rule| rule.rate = None);
+        let explicit = self.channels.iter().filter(|c| c.feature.is_some());
+        let mut names: Vec<String> = explicit.map(Channel::response_feature).collect();
+        for (is_segmentation, position) in rules.reads() {
+            names.push(match is_segmentation {
+                true => vocabulary.segmentations()[position].name.clone(),
+                false => vocabulary.numbers()[position].name.clone(),
+            });
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
     /// Everything that can be checked without reading a condition.
     pub(crate) fn check_values(&self) -> Result<()> {
         if self.version != VERSION {

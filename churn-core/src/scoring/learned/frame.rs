@@ -145,6 +145,31 @@ impl<'a> Frame<'a> {
         )
     }
 
+    /// Some rows of every column, in the order given.
+    ///
+    /// # Panics
+    /// If a row is not below the number of rows.
+    pub fn take(&self, rows: &[usize]) -> Frame<'static> {
+        let columns = self.columns.iter().map(|column| match column {
+            Column::Numeric(values) => {
+                let taken: Vec<f64> = rows.iter().map(|row| values[*row]).collect();
+                Column::Numeric(taken.into())
+            }
+            Column::Categorical { codes, levels } => {
+                let taken: Vec<u32> = rows.iter().map(|row| codes[*row]).collect();
+                Column::Categorical {
+                    codes: taken.into(),
+                    levels: levels.to_vec().into(),
+                }
+            }
+        });
+        Frame {
+            names: self.names.clone(),
+            columns: columns.collect(),
+            rows: rows.len(),
+        }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
