@@ -22,6 +22,7 @@ pub struct Allocation {
     pub(crate) bound: f64,
     pub(crate) spent: f64,
     pub(crate) chosen: usize,
+    pub(crate) passes: usize,
     pub(crate) prices: Vec<Price>,
     pub(crate) curve: Vec<CurvePoint>,
     pub(crate) profits: Vec<f64>,
@@ -43,6 +44,8 @@ pub(crate) struct Market {
     pub(crate) classes: Vec<u32>,
     pub(crate) budget: Option<usize>,
     pub(crate) duals: Vec<f64>,
+    /// What each constraint speaks of.
+    pub(crate) subjects: Vec<String>,
 }
 
 /// What a constraint of a plan is.
@@ -130,6 +133,11 @@ impl Allocation {
         self.chosen
     }
 
+    /// Passes over all customers that finding the prices took.
+    pub fn passes(&self) -> usize {
+        self.passes
+    }
+
     /// The constraints with their prices, in the order of the settings.
     pub fn prices(&self) -> &[Price] {
         &self.prices
@@ -175,7 +183,11 @@ impl Allocation {
         terms.insert((false, 0));
         terms.extend(market.pricing.effects.segmentations().map(|s| (true, s)));
         terms.extend(market.resolved.segments.iter().map(|(s, _)| (true, *s)));
-        let unless = market.resolved.needs.iter().filter_map(|need| need.3.as_ref());
+        let unless = market
+            .resolved
+            .needs
+            .iter()
+            .filter_map(|need| need.3.as_ref());
         for formula in unless.chain(&market.resolved.exclude_where) {
             formula.reads(terms);
         }
@@ -204,7 +216,10 @@ impl Allocation {
                 uses.extend(market.budget.map(|budget| (budget, worth.cost())));
                 uses.retain(|(c, amount)| market.duals[*c] * amount != 0.0);
                 uses.sort_by_key(|(c, _)| *c);
-                let paid: f64 = uses.iter().map(|(c, amount)| market.duals[*c] * amount).sum();
+                let paid: f64 = uses
+                    .iter()
+                    .map(|(c, amount)| market.duals[*c] * amount)
+                    .sum();
                 options.push(Offered {
                     action,
                     set,

@@ -245,7 +245,9 @@ impl Constraints {
         for (i, limit) in self.channels.iter().enumerate() {
             let place = format!("constraints.channels[{i}]");
             check_cap(&format!("{place}.max_per_day"), limit.max_per_day)?;
-            let daily = limit.max_per_day.map(|max| max.saturating_mul(u64::from(self.days)));
+            let daily = limit
+                .max_per_day
+                .map(|max| max.saturating_mul(u64::from(self.days)));
             if daily.is_none() {
                 check_range(&place, limit.min, limit.max)?;
                 continue;
@@ -294,7 +296,10 @@ impl Constraints {
     fn check_segments(&self) -> Result<()> {
         for (i, limit) in self.segments.iter().enumerate() {
             let place = format!("constraints.segments[{i}]");
-            for (field, share) in [("min_share", limit.min_share), ("max_share", limit.max_share)] {
+            for (field, share) in [
+                ("min_share", limit.min_share),
+                ("max_share", limit.max_share),
+            ] {
                 if let Some(share) = share
                     && !(0.0..=1.0).contains(&share)
                 {
@@ -529,10 +534,19 @@ mod tests {
     #[test]
     fn mistakes_name_the_place() {
         for (json, message) in [
-            (r#"{"budget": 0}"#, "constraints.budget: expected a finite amount above 0, got 0"),
+            (
+                r#"{"budget": 0}"#,
+                "constraints.budget: expected a finite amount above 0, got 0",
+            ),
             (r#"{"budget": -5}"#, "constraints.budget: "),
-            (r#"{"days": 0}"#, "constraints.days: expected 1 to 366, got 0"),
-            (r#"{"max_customers": 0}"#, "constraints.max_customers: expected at least 1, got 0"),
+            (
+                r#"{"days": 0}"#,
+                "constraints.days: expected 1 to 366, got 0",
+            ),
+            (
+                r#"{"max_customers": 0}"#,
+                "constraints.max_customers: expected at least 1, got 0",
+            ),
             (
                 r#"{"channels": [{"channel": "fax", "max": 3}]}"#,
                 "constraints.channels[0].channel: expected one of one_to_one, sms, email",
@@ -603,7 +617,10 @@ mod tests {
     fn suppression_lists_may_name_strangers() {
         let customers = Customers::from_ints([3, 5]);
         let ids = [Id::Int(5), Id::Int(99), Id::Uint(u64::MAX)];
-        assert_eq!(rows("constraints.exclude", &ids, &customers).unwrap(), [false, true]);
+        assert_eq!(
+            rows("constraints.exclude", &ids, &customers).unwrap(),
+            [false, true]
+        );
         let read: Vec<Id> = serde_json::from_str(r#"[5, "a", 18446744073709551615]"#).unwrap();
         assert_eq!(read[2], Id::Uint(u64::MAX));
     }

@@ -450,12 +450,10 @@ impl Effects {
 
     fn action(&self, place: &str, id: &str) -> Result<usize> {
         let mut actions = self.playbook.actions.iter();
-        actions
-            .position(|action| action.id == id)
-            .ok_or_else(|| {
-                let known = self.playbook.actions.iter().map(|a| a.id.as_str());
-                Error::unknown_name(place, id, known)
-            })
+        actions.position(|action| action.id == id).ok_or_else(|| {
+            let known = self.playbook.actions.iter().map(|a| a.id.as_str());
+            Error::unknown_name(place, id, known)
+        })
     }
 
     /// Positions of the channel sets that a list of channels means.
@@ -626,9 +624,8 @@ mod tests {
         };
         // All three belong to the segment "everyone": stay 0.18, 0.3, 0.1; prior 0.2 · 0.03 · churn.
         let (stay, prior) = (0.58 / 3.0, 0.2 * 0.03 * 2.42 / 3.0);
-        let posterior = |s: f64| {
-            (90.0 + s * (stay + prior)) / (300.0 + s) - (20.0 + s * stay) / (100.0 + s)
-        };
+        let posterior =
+            |s: f64| (90.0 + s * (stay + prior)) / (300.0 + s) - (20.0 + s * stay) / (100.0 + s);
         for s in [0.0, 50.0, 100.0, 1e9] {
             let effects = with(s, None);
             let changes: Vec<f64> = (0..3)
@@ -715,6 +712,9 @@ mod tests {
             |s| s.observed[0].treated_stayed = 301,
             "effects.observed[0].treated_stayed: expected at most 300",
         );
-        fails(|s| s.observed[0].treated = 0, "effects.observed[0].treated: ");
+        fails(
+            |s| s.observed[0].treated = 0,
+            "effects.observed[0].treated: ",
+        );
     }
 }

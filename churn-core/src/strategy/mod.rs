@@ -41,7 +41,7 @@ pub use effects::{EffectSettings, EffectSource, Effects, ObservedResponse, Segme
 pub(crate) use document::{line_in_json, line_in_toml};
 pub use facts::Facts;
 pub use matching::match_actions;
-pub use value::{ValueSettings, Worth};
 pub use optimize::{OptimizeSettings, optimize, optimize_with};
 pub use plan::{ActionSummary, NONE, NoAction, Plan, PlanSummary};
 pub use playbook::{Action, Channel, ChooseBy, Offer, Paid, Playbook};
+pub use value::{ValueSettings, Worth};

@@ -66,7 +66,11 @@ pub(crate) fn build(
         codes.insert(kind.clone(), 0);
     }
     if codes.len() > usize::from(u16::MAX) {
-        return Err(too_many("playbook.actions", codes.len(), usize::from(u16::MAX)));
+        return Err(too_many(
+            "playbook.actions",
+            codes.len(),
+            usize::from(u16::MAX),
+        ));
     }
     for (code, place) in codes.values_mut().enumerate() {
         *place = code as u16;
@@ -86,7 +90,9 @@ pub(crate) fn build(
     let mut closed = Vec::with_capacity(n);
     for part in parts {
         let code: Vec<u16> = part.kinds.iter().map(|kind| codes[kind]).collect();
-        problem.kinds.extend(part.codes.iter().map(|k| code[usize::from(*k)]));
+        problem
+            .kinds
+            .extend(part.codes.iter().map(|k| code[usize::from(*k)]));
         problem.gains.extend_from_slice(&part.gains);
         problem.costs.extend_from_slice(&part.costs);
         let mut end = problem.offsets[problem.offsets.len() - 1];
@@ -122,7 +128,10 @@ fn asks(constraints: &Constraints) -> bool {
         || shares
             .map(|limit| limit.of == ShareOf::Plan || limit.min_share.is_some())
             .any(|asks| asks)
-        || constraints.needs.iter().any(|need| need.within == Scope::Plan)
+        || constraints
+            .needs
+            .iter()
+            .any(|need| need.within == Scope::Plan)
 }
 
 fn options(
@@ -137,38 +146,45 @@ fn options(
     let mut given = Vec::new();
     for row in rows {
         let mut found = 0;
-        let closed = open_options(pricing, facts, resolved, row, &mut given, |action, set, given| {
-            let worth = pricing.worth(facts, row, action, set, given);
-            if !(worth.profit.is_finite() && worth.cost().is_finite()) {
-                return Err(Error::invalid_value(
-                    "value.stakes",
-                    row,
-                    "a profit that numbers can hold",
-                    worth.profit,
-                ));
-            }
-            if worth.profit <= 0.0 && !keep_losses {
-                return Ok(());
-            }
-            let kind = (action, set, given.to_vec());
-            let next = part.kinds.len();
-            let code = match index.get(&kind) {
-                Some(code) => *code,
-                None => {
-                    let Ok(code) = u16::try_from(next) else {
-                        return Err(too_many("playbook.actions", next, usize::from(u16::MAX)));
-                    };
-                    index.insert(kind.clone(), code);
-                    part.kinds.push(kind);
-                    code
+        let closed = open_options(
+            pricing,
+            facts,
+            resolved,
+            row,
+            &mut given,
+            |action, set, given| {
+                let worth = pricing.worth(facts, row, action, set, given);
+                if !(worth.profit.is_finite() && worth.cost().is_finite()) {
+                    return Err(Error::invalid_value(
+                        "value.stakes",
+                        row,
+                        "a profit that numbers can hold",
+                        worth.profit,
+                    ));
                 }
-            };
-            part.codes.push(code);
-            part.gains.push(worth.profit);
-            part.costs.push(worth.cost());
-            found += 1;
-            Ok(())
-        })?;
+                if worth.profit <= 0.0 && !keep_losses {
+                    return Ok(());
+                }
+                let kind = (action, set, given.to_vec());
+                let next = part.kinds.len();
+                let code = match index.get(&kind) {
+                    Some(code) => *code,
+                    None => {
+                        let Ok(code) = u16::try_from(next) else {
+                            return Err(too_many("playbook.actions", next, usize::from(u16::MAX)));
+                        };
+                        index.insert(kind.clone(), code);
+                        part.kinds.push(kind);
+                        code
+                    }
+                };
+                part.codes.push(code);
+                part.gains.push(worth.profit);
+                part.costs.push(worth.cost());
+                found += 1;
+                Ok(())
+            },
+        )?;
         part.lengths.push(found);
         part.closed.push(match closed {
             None if found == 0 => Some(NoAction::Unprofitable),
@@ -229,7 +245,9 @@ fn needs_met(resolved: &Resolved, values: &impl Values, row: usize, given: &[usi
         *scope == Scope::Plan
             || !given.contains(bound)
             || given.contains(needed)
-            || unless.as_ref().is_some_and(|unless| unless.holds(values, row))
+            || unless
+                .as_ref()
+                .is_some_and(|unless| unless.holds(values, row))
     })
 }
 
@@ -260,14 +278,21 @@ impl Built {
             product.checked_mul(*size).filter(|all| *all <= MAX_CLASSES)
         });
         let Some(classes) = classes else {
-            let all = sizes.iter().fold(1_usize, |all, size| all.saturating_mul(*size));
+            let all = sizes
+                .iter()
+                .fold(1_usize, |all, size| all.saturating_mul(*size));
             return Err(too_many("constraints.segments", all, MAX_CLASSES));
         };
         let class = |row: usize| {
             let codes = segmentations.iter().zip(&sizes);
-            codes.fold(0, |class, (s, size)| class * size + facts.code(*s, row) as usize)
+            codes.fold(0, |class, (s, size)| {
+                class * size + facts.code(*s, row) as usize
+            })
         };
-        self.problem.classes = (0..n).into_par_iter().map(|row| class(row) as u32).collect();
+        self.problem.classes = (0..n)
+            .into_par_iter()
+            .map(|row| class(row) as u32)
+            .collect();
         self.problem.class_uses = vec![Uses::new(); classes];
         let label_of = |class: usize, segmentation: usize| {
             let mut rest = class;
@@ -286,7 +311,10 @@ impl Built {
         }
         if let Some(max) = constraints.max_customers {
             let c = self.add("constraints.max_customers", "customers", max as f64, false);
-            self.problem.kind_uses.iter_mut().for_each(|uses| uses.push((c, 1.0)));
+            self.problem
+                .kind_uses
+                .iter_mut()
+                .for_each(|uses| uses.push((c, 1.0)));
         }
         for (i, limit) in constraints.channels.iter().enumerate() {
             let place = format!("constraints.channels[{i}]");
@@ -325,7 +353,10 @@ impl Built {
                 ShareOf::Plan => 0.0,
                 ShareOf::Segment => self.members(facts, segmentation, label) as f64,
             };
-            let shares = [("max_share", limit.max_share, 1.0), ("min_share", limit.min_share, -1.0)];
+            let shares = [
+                ("max_share", limit.max_share, 1.0),
+                ("min_share", limit.min_share, -1.0),
+            ];
             for (field, share, sign) in shares {
                 let Some(share) = share else {
                     continue;
@@ -368,7 +399,9 @@ impl Built {
         let counts = |closed: &Option<NoAction>| {
             !matches!(closed, Some(NoAction::HeldOut | NoAction::Excluded))
         };
-        codes.filter(|(code, closed)| **code == label && counts(closed)).count()
+        codes
+            .filter(|(code, closed)| **code == label && counts(closed))
+            .count()
     }
 
     /// Adds one constraint without uses and gives its position.

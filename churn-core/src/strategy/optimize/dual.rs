@@ -306,9 +306,12 @@ pub(crate) fn minimise(
         let ends = dual.mu <= aim.least_mu || problem.limits.is_empty();
         // Shares that keep everything are a plan in fractions: it exists.
         let exists = aim.goal == Goal::Existence
-            && problem.limits.iter().zip(&aim.ceilings).zip(&dual.last.slack).all(
-                |((limit, ceiling), slack)| *ceiling == 0.0 || *slack >= -1e-6 * limit.scale,
-            );
+            && problem
+                .limits
+                .iter()
+                .zip(&aim.ceilings)
+                .zip(&dual.last.slack)
+                .all(|((limit, ceiling), slack)| *ceiling == 0.0 || *slack >= -1e-6 * limit.scale);
         if done || ends || exists || aim.refutes(dual.bound) {
             return Ok(dual);
         }

@@ -183,7 +183,11 @@ pub fn optimize_with(
         Answer::Plan(solution) => solution,
         Answer::Conflict(set) => return Err(infeasible(&built, &set, "cannot be kept together")),
         Answer::NotFound(set) => {
-            return Err(infeasible(&built, &set, "leave no plan that could be found"));
+            return Err(infeasible(
+                &built,
+                &set,
+                "leave no plan that could be found",
+            ));
         }
     };
     let days = place(&built, &pricing, constraints, &mut solution)?;
@@ -196,7 +200,9 @@ pub fn optimize_with(
         price: point.price,
     });
     let curve = curve.collect();
-    Ok(answer(built, solution, pricing, resolved, facts, days, curve))
+    Ok(answer(
+        built, solution, pricing, resolved, facts, days, curve,
+    ))
 }
 
 /// Days for the chosen customers.
@@ -207,13 +213,28 @@ fn place(
     solution: &mut Solution,
 ) -> Result<Vec<i32>> {
     let problem = &built.problem;
-    let daily = constraints.channels.iter().any(|limit| limit.max_per_day.is_some());
+    let daily = constraints
+        .channels
+        .iter()
+        .any(|limit| limit.max_per_day.is_some());
     if !daily {
-        let day = |entry: &u32| if *entry == NO_ENTRY { schedule::NO_DAY } else { 0 };
+        let day = |entry: &u32| {
+            if *entry == NO_ENTRY {
+                schedule::NO_DAY
+            } else {
+                0
+            }
+        };
         return Ok(solution.entries.iter().map(day).collect());
     }
     let entries = &mut solution.entries;
-    let days = schedule(problem, &built.kinds, &pricing.effects, constraints, entries);
+    let days = schedule(
+        problem,
+        &built.kinds,
+        &pricing.effects,
+        constraints,
+        entries,
+    );
     solution.used = problem.used(entries);
     solution.gain = problem.gain(entries);
     let broken = (0..problem.limits.len()).filter(|c| problem.breach(*c, solution.used[*c]) > 0.0);
@@ -223,18 +244,28 @@ fn place(
     }
     let daily = |c: &usize| built.names[*c].place.ends_with(".max_per_day");
     broken.extend((0..problem.limits.len()).filter(daily));
-    Err(infeasible(built, &broken, "leave no day on which all channels have room"))
+    Err(infeasible(
+        built,
+        &broken,
+        "leave no day on which all channels have room",
+    ))
 }
 
 fn infeasible(built: &Built, set: &[usize], why: &str) -> Error {
     let describe = |name: &ConstraintName| format!("{} ({})", name.place, name.subject);
     let names: Vec<String> = set.iter().map(|c| describe(&built.names[*c])).collect();
-    let place = set.first().map_or("constraints", |c| built.names[*c].place.as_str());
+    let place = set
+        .first()
+        .map_or("constraints", |c| built.names[*c].place.as_str());
     let which = match names.len() {
         1 => "a limit that the customers' options allow",
         _ => "limits that some plan keeps together",
     };
-    Error::infeasible(place, which, format_args!("{}, which {why}", names.join(" and ")))
+    Error::infeasible(
+        place,
+        which,
+        format_args!("{}, which {why}", names.join(" and ")),
+    )
 }
 
 fn answer(
@@ -296,15 +327,20 @@ fn answer(
         }
     });
     // A budget that was added for the curve alone is no constraint of the plan.
-    let prices = prices.filter(|price| price.limit < f64::MAX).collect();
+    let prices: Vec<Price> = prices.filter(|price| price.limit < f64::MAX).collect();
     let playbook = pricing.effects.playbook().clone();
     let rules = pricing.effects.rules().clone();
     let allocation = Allocation {
         currency: playbook.currency.clone(),
         profit,
-        bound: if proven { profit } else { solution.bound.max(profit) },
+        bound: if proven {
+            profit
+        } else {
+            solution.bound.max(profit)
+        },
         spent: spent.value(),
         chosen,
+        passes: solution.passes,
         prices,
         curve,
         profits,
@@ -315,12 +351,16 @@ fn answer(
         market: Market {
             pricing,
             resolved,
-            kinds: kinds.into_iter().zip(0..).collect::<BTreeMap<Kind, usize>>(),
+            kinds: kinds
+                .into_iter()
+                .zip(0..)
+                .collect::<BTreeMap<Kind, usize>>(),
             kind_uses: problem.kind_uses,
             class_uses: problem.class_uses,
             classes: problem.classes,
             budget: problem.budget,
             duals: solution.duals,
+            subjects: names.into_iter().map(|name| name.subject).collect(),
         },
     };
     Plan::new(playbook, rules, facts, &choices, Some(allocation))

@@ -28,7 +28,9 @@ pub(crate) fn schedule(
             limit.and_then(|limit| limit.max_per_day)
         })
         .collect();
-    let mut order: Vec<usize> = (0..entries.len()).filter(|row| entries[*row] != NO_ENTRY).collect();
+    let mut order: Vec<usize> = (0..entries.len())
+        .filter(|row| entries[*row] != NO_ENTRY)
+        .collect();
     let gain = |row: &usize| problem.gains[entries[*row] as usize];
     order.sort_by(|a, b| gain(b).total_cmp(&gain(a)).then(a.cmp(b)));
     let mut sent = vec![vec![0_u64; channels.len()]; constraints.days as usize];
@@ -40,7 +42,8 @@ pub(crate) fn schedule(
         let (action, set, _) = &kinds[kind];
         let used = &effects.rules().actions[*action].channel_sets[*set];
         let has_room = |day: &usize| {
-            used.iter().all(|c| caps[*c].is_none_or(|cap| sent[*day][*c] < cap))
+            used.iter()
+                .all(|c| caps[*c].is_none_or(|cap| sent[*day][*c] < cap))
         };
         match (first[kind]..sent.len()).find(has_room) {
             Some(day) => {

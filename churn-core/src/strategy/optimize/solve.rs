@@ -182,7 +182,9 @@ fn conflict(problem: &Problem, step: &Step<'_>) -> Result<Option<Vec<usize>>> {
         // What clashes in a sample mostly clashes in the whole, and is found much sooner; the
         // whole has the last word.
         if let Some(set) = clash(&problem.sample(SAMPLE), step)? {
-            let kept: Vec<bool> = (0..problem.limits.len()).map(|c| set.contains(&c)).collect();
+            let kept: Vec<bool> = (0..problem.limits.len())
+                .map(|c| set.contains(&c))
+                .collect();
             if certificate(problem, &kept, step)?.is_some() {
                 return Ok(Some(set));
             }
