@@ -28,10 +28,15 @@
 //! # Ok::<(), churn_core::Error>(())
 //! ```
 
+mod analysis;
 mod column;
 mod read;
 mod write;
 
+pub use analysis::{
+    baseline_batch, coefficient_batch, gap_batch, hazard_batch, lifecycle_batch, log_rank_batch,
+    retention_batch, stickiness_batch, survival_batch,
+};
 pub use read::EventBatches;
 pub use write::{
     BatchBuilder, batch_stream, cleaning_batch, feature_batch, plan_batch, score_batch,
