@@ -246,6 +246,8 @@ impl fmt::Display for AsOf {
 pub struct Horizon(u32);
 
 impl Horizon {
+    pub(crate) const DAYS_90: Horizon = Horizon(90);
+
     /// A horizon of `days` days.
     ///
     /// # Errors

@@ -40,3 +40,6 @@ pub mod survival;
 pub mod texts;
 pub mod version;
 pub mod winback;
+
+#[global_allocator]
+static MEMORY: churn_memory::LargePages = churn_memory::LargePages;

@@ -4,8 +4,11 @@ mod behavior;
 mod convert;
 mod customers;
 mod errors;
+mod evaluation;
 mod events;
 mod features;
+mod learned;
+mod metrics;
 mod progress;
 mod scoring;
 mod segments;
@@ -15,7 +18,11 @@ mod simulate;
 mod strategy;
 mod survival;
 mod table;
+mod uplift;
 mod winback;
+
+#[global_allocator]
+static MEMORY: churn_memory::LargePages = churn_memory::LargePages;
 
 /// The compiled part of the package `churn`.
 #[pyo3::pymodule(gil_used = false)]
@@ -29,9 +36,22 @@ mod _churn {
     #[pymodule_export]
     use crate::customers::Customers;
     #[pymodule_export]
+    use crate::evaluation::{
+        Exposures, PolicyValue, compare_arms, group_sequential_bounds, minimum_detectable_effect,
+        plan_from_log, policy_value_of, power, profit_curve, sample_ratio, sample_size,
+    };
+    #[pymodule_export]
     use crate::events::EventLog;
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary};
+    #[pymodule_export]
+    use crate::learned::{FittedModel, TrainingData, drivers};
+    #[pymodule_export]
+    use crate::metrics::{
+        average_precision, bootstrap, brier_score, calibration_drift, calibration_error,
+        capture_at, class_separation, confusion, empc, gain_curve, kolmogorov_smirnov, lift_at,
+        log_loss, mpc, pr_auc, psi, reliability_curve, roc_auc,
+    };
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
     #[pymodule_export]
@@ -49,6 +69,11 @@ mod _churn {
     };
     #[pymodule_export]
     use crate::table::Table;
+    #[pymodule_export]
+    use crate::uplift::{
+        UpliftModel, cost_curve, propensity_scores, rate, toc_curve, uplift_at_k, uplift_curve,
+        uplift_metrics, uplift_out_of_fold,
+    };
     #[pymodule_export]
     use crate::winback::{WinBack, winback};
 }

@@ -30,6 +30,7 @@
 
 mod analysis;
 mod column;
+mod frame;
 mod read;
 mod write;
 
@@ -37,8 +38,9 @@ pub use analysis::{
     baseline_batch, coefficient_batch, gap_batch, hazard_batch, lifecycle_batch, log_rank_batch,
     retention_batch, stickiness_batch, survival_batch,
 };
+pub use frame::{frame_from_batches, frame_from_stream};
 pub use read::EventBatches;
 pub use write::{
     BatchBuilder, batch_stream, cleaning_batch, feature_batch, plan_batch, score_batch,
-    segment_batch, summary_batch,
+    segment_batch, summary_batch, training_batch,
 };

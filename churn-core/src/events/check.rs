@@ -25,8 +25,8 @@ pub(super) struct CleanRow {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum ValueOf {
-    /// The code is not a kind.
-    Unknown,
+    /// The code is not a kind, or of a kind that is left out.
+    Unusable,
     Nothing,
     Money,
     Dwell,
@@ -34,7 +34,7 @@ enum ValueOf {
 
 /// By code of the kind.
 const VALUE_OF: [ValueOf; 256] = {
-    let mut table = [ValueOf::Unknown; 256];
+    let mut table = [ValueOf::Unusable; 256];
     let mut i = 0;
     while i < EventKind::ALL.len() {
         table[EventKind::ALL[i] as usize] = match EventKind::ALL[i] {
@@ -53,6 +53,8 @@ pub(super) struct RowCleaner<'c, 'a> {
     cleaning: &'c Cleaning,
     earliest: i64,
     latest: i64,
+    /// By code of the kind.
+    value_of: [ValueOf; 256],
     /// Whether any customer, time or value cell can be missing at all.
     has_missing: bool,
     /// Kind of each dictionary entry where the kinds are coded, so that names are matched once.
@@ -70,6 +72,13 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
                 cleaning.earliest,
             ));
         }
+        cleaning.keep.check()?;
+        let mut value_of = VALUE_OF;
+        for kind in EventKind::ALL {
+            if !cleaning.keep.includes(kind) {
+                value_of[usize::from(kind.code())] = ValueOf::Unusable;
+            }
+        }
         let coded_kinds = match &columns.kind {
             KindColumn::Names(TextColumn {
                 cells: TextCells::Coded { names, .. },
@@ -82,6 +91,7 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
             cleaning,
             earliest: cleaning.earliest.micros(),
             latest: cleaning.latest.micros(),
+            value_of,
             has_missing: matches!(columns.customer.cells, IdCells::Text(_))
                 || columns.customer.valid.is_some()
                 || columns.time.valid.is_some()
@@ -135,7 +145,7 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
     #[inline(always)]
     pub(super) fn check(&self, row: usize) -> std::result::Result<CleanRow, DropReason> {
         let kind = self.kind(row);
-        let class = VALUE_OF[usize::from(kind)];
+        let class = self.value_of[usize::from(kind)];
         let raw = match &self.columns.value {
             None => f64::from(class == ValueOf::Money),
             Some(column) => column.cells[row],
@@ -148,7 +158,7 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
             .to_micros(self.columns.time.cells[row]);
         // All tests at once and without branches, because kinds and values are unpredictable and
         // nearly all rows pass; the exact reason is found again for those that do not.
-        let usable = (class != ValueOf::Unknown)
+        let usable = (class != ValueOf::Unusable)
             & (!valued | ((0.0..=MAX_VALUE).contains(&raw)))
             & time.is_some_and(|t| (self.earliest <= t) & (t < self.latest))
             & (!self.has_missing || self.is_complete(row));
@@ -178,6 +188,15 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
     /// The same one test after another.
     #[cold]
     fn check_slowly(&self, row: usize) -> std::result::Result<CleanRow, DropReason> {
+        let keep = &self.cleaning.keep;
+        let given = EventKind::from_code(self.kind(row));
+        // A purchase that is not asked for may yet turn out to be a refund.
+        let may_be_refund = given == Some(EventKind::Purchase)
+            && self.cleaning.negative_value == NegativePolicy::Refund
+            && keep.includes(EventKind::Refund);
+        if given.is_some_and(|kind| !keep.includes(kind) && !may_be_refund) {
+            return Err(DropReason::NotAskedFor);
+        }
         if is_missing(&self.columns.customer, row) {
             return Err(DropReason::MissingCustomer);
         }
@@ -192,7 +211,7 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
         let time = time
             .filter(|t| (self.earliest..self.latest).contains(t))
             .ok_or(DropReason::ImpossibleTime)?;
-        let kind = EventKind::from_code(self.kind(row)).ok_or(DropReason::UnknownKind)?;
+        let kind = given.ok_or(DropReason::UnknownKind)?;
         let mut clean = CleanRow {
             time,
             kind: kind.code(),
@@ -216,6 +235,9 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
             }
             clean.kind = EventKind::Refund.code();
             clean.read_as_refund = true;
+        }
+        if EventKind::from_code(clean.kind).is_some_and(|kind| !keep.includes(kind)) {
+            return Err(DropReason::NotAskedFor);
         }
         clean.value = raw.abs();
         Ok(clean)
@@ -271,6 +293,8 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
                 "a number not below 0 (or cleaning.negative_value = refund)",
                 value(),
             ),
+            // Never rejected.
+            DropReason::NotAskedFor => return None,
             DropReason::Duplicate => Error::invalid_value(
                 "events",
                 row,

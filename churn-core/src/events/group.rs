@@ -10,13 +10,13 @@ use rayon::prelude::*;
 
 use super::bucket::{Copies, Grouped, Out, Record, Scratch, record};
 use super::check::RowCleaner;
-use super::clean::{Cleaning, Count, DropReason, DuplicatePolicy, Ledger};
-use super::columns::{EventColumns, IdCells, IdColumn, TextCells};
-use super::ids::{Coded, NONE, Orders, code_few_names, code_ids};
+use super::clean::{Cleaning, Count, DropReason, DuplicatePolicy, Ledger, REASONS};
+use super::columns::{EventColumns, IdCells, IdColumn, TextCells, TextColumn};
+use super::ids::{Coded, Orders, code_few_names, code_ids};
 use super::partition::{
     NO_BUCKET, Ranges, Scattered, bucket_count, chunk_rows, scatter, split_lens,
 };
-use super::{EventLog, NO_CHANNEL, Span};
+use super::{EventLog, NO_CHANNEL, Span, check_event_count};
 use crate::customers::{Customers, IdStore};
 use crate::error::{Error, Result};
 use crate::math::sum::ExactSum;
@@ -145,13 +145,8 @@ pub(super) fn build(
 ) -> Result<EventLog> {
     columns.check_lengths()?;
     let rows = columns.len();
-    if rows >= NONE as usize {
-        return Err(Error::invalid_parameter(
-            "events",
-            format_args!("at most {} rows in one build", NONE - 1),
-            rows,
-        ));
-    }
+    check_event_count(rows as u64)?;
+    let kept = Optional::of(columns, cleaning)?;
     let cleaner = RowCleaner::new(columns, cleaning)?;
     let mut ledger = Ledger {
         rows_in: rows as u64,
@@ -169,15 +164,15 @@ pub(super) fn build(
         items: None,
     };
     let mut channel_names = Vec::new();
-    if let Some(column) = &columns.channel {
+    if let Some(column) = kept.channel {
         let (channels, names) = code_few_names(column, "events.channel", NO_CHANNEL, keep)?;
         (codes.channels, channel_names) = (Some(channels), names);
     }
-    if let Some(column) = &columns.order {
+    if let Some(column) = kept.order {
         codes.orders = Some(Orders::new(column));
     }
     let mut item_ids = None;
-    if let Some(column) = &columns.item {
+    if let Some(column) = kept.item {
         let coded = code_ids(column, "events.item", keep)?;
         (codes.items, item_ids) = (Some(coded.codes), Some(Customers::new(coded.store)));
     }
@@ -200,20 +195,17 @@ pub(super) fn build(
         DuplicatePolicy::Drop => ledger.dropped[DropReason::Duplicate as usize] = log.copies,
         DuplicatePolicy::Reject => {}
     }
-    let kept = std::mem::take(&mut log.kept);
+    let events = std::mem::take(&mut log.kept);
     Ok(EventLog {
         customers: Customers::new(keys.into_store(log.keys)),
         spans: log.spans,
-        times: kept.times,
-        kinds: kept.kinds,
-        values: kept.values,
-        channels: codes.channels.is_some().then_some(kept.channels),
-        orders: codes.orders.is_some().then_some(kept.orders),
-        order_type: columns
-            .order
-            .as_ref()
-            .map(|column| column.cells.type_name()),
-        items: codes.items.is_some().then_some(kept.items),
+        times: events.times,
+        kinds: events.kinds,
+        values: events.values,
+        channels: codes.channels.is_some().then_some(events.channels),
+        orders: codes.orders.is_some().then_some(events.orders),
+        order_type: kept.order.map(|column| column.cells.type_name()),
+        items: codes.items.is_some().then_some(events.items),
         item_ids,
         channel_names: channel_names.into(),
         garbage: 0,
@@ -223,8 +215,40 @@ pub(super) fn build(
     })
 }
 
+/// The columns that not every log has, where the cleaning keeps them.
+struct Optional<'c, 'a> {
+    channel: Option<&'c TextColumn<'a>>,
+    order: Option<&'c IdColumn<'a>>,
+    item: Option<&'c IdColumn<'a>>,
+}
+
+impl<'c, 'a> Optional<'c, 'a> {
+    fn of(columns: &'c EventColumns<'a>, cleaning: &Cleaning) -> Result<Self> {
+        let keep = &cleaning.keep;
+        for (name, left_out) in [
+            ("channels", columns.channel.is_some() && !keep.channels),
+            ("orders", columns.order.is_some() && !keep.orders),
+            ("items", columns.item.is_some() && !keep.items),
+        ] {
+            if left_out && cleaning.duplicates != DuplicatePolicy::Keep {
+                // Rows that differ in that column only would be taken for copies.
+                return Err(Error::invalid_parameter(
+                    format!("cleaning.keep.{name}"),
+                    "true where duplicates are dropped or rejected",
+                    false,
+                ));
+            }
+        }
+        Ok(Optional {
+            channel: columns.channel.as_ref().filter(|_| keep.channels),
+            order: columns.order.as_ref().filter(|_| keep.orders),
+            item: columns.item.as_ref().filter(|_| keep.items),
+        })
+    }
+}
+
 /// Checks every row: 0 for a row that stays, [`NO_BUCKET`] for one that is dropped and counted.
-fn check_rows(
+pub(super) fn check_rows(
     cleaner: &RowCleaner<'_, '_>,
     rows: usize,
     ledger: &mut Ledger,
@@ -237,7 +261,7 @@ fn check_rows(
         .par_chunks_mut(chunk)
         .enumerate()
         .map(|(i, buckets)| {
-            let mut dropped = [Count::default(); 8];
+            let mut dropped = [Count::default(); REASONS];
             let mut as_refund = Count::default();
             for (j, bucket) in buckets.iter_mut().enumerate() {
                 let row = i * chunk + j;
@@ -248,7 +272,10 @@ fn check_rows(
                         if let Some(error) = cleaner.rejection(row, reason) {
                             return Err(error);
                         }
-                        dropped[reason as usize].add(cleaner.money(row));
+                        match cleaner.money(row) {
+                            0.0 => dropped[reason as usize].add_row(),
+                            money => dropped[reason as usize].add(money),
+                        }
                         *bucket = NO_BUCKET;
                     }
                 }
