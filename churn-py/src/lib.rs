@@ -1,5 +1,6 @@
 //! Python module `churn._churn`: registration only. The package `churn` re-exports it.
 
+mod behavior;
 mod convert;
 mod customers;
 mod errors;
@@ -16,6 +17,7 @@ mod settings;
 mod shared;
 mod simulate;
 mod strategy;
+mod survival;
 mod table;
 mod uplift;
 mod winback;
@@ -30,6 +32,8 @@ mod _churn {
     #[expect(non_upper_case_globals, reason = "the name that Python expects")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
+    #[pymodule_export]
+    use crate::behavior::{Retention, Stickiness, lifecycle_over_time, retention, stickiness};
     #[pymodule_export]
     use crate::customers::Customers;
     #[pymodule_export]
@@ -62,6 +66,11 @@ mod _churn {
     use crate::simulate::{Shop, SimulatedShop};
     #[pymodule_export]
     use crate::strategy::{Facts, Plan, Playbook, match_actions};
+    #[pymodule_export]
+    use crate::survival::{
+        CoxModel, CoxPH, HazardCurve, KaplanMeier, LogRank, NelsonAalen, SurvivalCurve, WeibullAFT,
+        WeibullModel, concordance_index, logrank, purchase_gaps, survival_brier_score,
+    };
     #[pymodule_export]
     use crate::table::Table;
     #[pymodule_export]

@@ -28,11 +28,16 @@
 //! # Ok::<(), churn_core::Error>(())
 //! ```
 
+mod analysis;
 mod column;
 mod frame;
 mod read;
 mod write;
 
+pub use analysis::{
+    baseline_batch, coefficient_batch, gap_batch, hazard_batch, lifecycle_batch, log_rank_batch,
+    retention_batch, stickiness_batch, survival_batch,
+};
 pub use frame::{frame_from_batches, frame_from_stream};
 mod journey;
 mod read;

@@ -14,20 +14,34 @@ from .types import (
     Cleaning,
     CleaningReport,
     ColumnNames,
+    Covariates,
+    CoxSettings,
     CustomerId,
     FeatureInfo,
     FeatureSpec,
+    Flags,
     Instant,
+    KaplanMeierSettings,
+    Labels,
     Language,
+    LifecycleOverTimeSettings,
+    LogRankWeights,
+    NelsonAalenSettings,
+    Numbers,
     Progress,
+    RetentionSettings,
     RiskCuts,
     ShopSettings,
+    StickinessSettings,
     SummarySettings,
+    WeibullSettings,
     WinBackSettings,
 )
 
 __all__ = [
     "ContactPolicy",
+    "CoxModel",
+    "CoxPH",
     "Customers",
     "EventLog",
     "Facts",
@@ -38,10 +52,15 @@ __all__ = [
     "JourneyOutcome",
     "JourneyReplay",
     "JourneyState",
+    "HazardCurve",
+    "KaplanMeier",
+    "LogRank",
+    "NelsonAalen",
     "Plan",
     "Playbook",
     "Population",
     "Reason",
+    "Retention",
     "RfmSummary",
     "RiskTiers",
     "Scorecard",
@@ -49,9 +68,14 @@ __all__ = [
     "Segments",
     "Shop",
     "SimulatedShop",
+    "Stickiness",
+    "SurvivalCurve",
     "Table",
+    "WeibullAFT",
+    "WeibullModel",
     "WinBack",
     "__version__",
+    "concordance_index",
     "defaults",
     "hold_out",
     "hold_out_stratified",
@@ -59,6 +83,13 @@ __all__ = [
     "lot",
     "match_actions",
     "replay",
+    "lifecycle_over_time",
+    "logrank",
+    "match_actions",
+    "purchase_gaps",
+    "retention",
+    "stickiness",
+    "survival_brier_score",
     "winback",
 ]
 
@@ -725,5 +756,290 @@ def defaults(name: str) -> dict[str, Any]:
     """The default settings of one name: what is left out anywhere has these values.
 
     Names: cleaning, names, csv, features, summary, scorecard, risk_tiers, grid, playbook,
-    winback, shop.
+    winback, shop, kaplan_meier, nelson_aalen, cox, weibull_aft, retention,
+    lifecycle_over_time, stickiness.
     """
+
+@final
+class KaplanMeier:
+    """Settings of a Kaplan-Meier curve: ``confidence``, and ``transform`` of the interval."""
+
+    def __new__(cls, **settings: Unpack[KaplanMeierSettings]) -> KaplanMeier: ...
+    def fit(
+        self, durations: Numbers, event_observed: Flags | None = None, *, entry: Numbers | None = None
+    ) -> SurvivalCurve:
+        """The curve of these spells; without ``event_observed`` all were seen to end."""
+
+@final
+class SurvivalCurve(Table):
+    """A Kaplan-Meier curve, one row per distinct time: ``time``, ``at_risk``, ``events``,
+    ``censored``, ``survival``, ``lower``, ``upper``."""
+
+    @property
+    def median(self) -> float | None:
+        """The time at which half are left; None if the curve never falls that far."""
+    def percentile(self, survival: float) -> float | None:
+        """The first time at which at most the share ``survival`` is left."""
+    def percentile_interval(self, survival: float) -> tuple[float | None, float | None]:
+        """The interval of a percentile."""
+    def survival_at(self, times: Numbers) -> npt.NDArray[np.float64]:
+        """Survival at any times."""
+    def restricted_mean(self, limit: float) -> float:
+        """Mean duration when every spell is cut at ``limit``."""
+
+@final
+class NelsonAalen:
+    """Settings of a Nelson-Aalen curve: ``confidence`` and ``ties``."""
+
+    def __new__(cls, **settings: Unpack[NelsonAalenSettings]) -> NelsonAalen: ...
+    def fit(
+        self, durations: Numbers, event_observed: Flags | None = None, *, entry: Numbers | None = None
+    ) -> HazardCurve:
+        """The curve of these spells; without ``event_observed`` all were seen to end."""
+
+@final
+class HazardCurve(Table):
+    """A Nelson-Aalen curve, one row per distinct time: ``time``, ``at_risk``, ``events``,
+    ``censored``, ``cumulative_hazard``, ``lower``, ``upper``."""
+
+    def cumulative_hazard_at(self, times: Numbers) -> npt.NDArray[np.float64]:
+        """Cumulative hazard at any times."""
+
+@final
+class LogRank(Table):
+    """What a log-rank test found, one row per group: ``group``, ``size``, ``observed``,
+    ``expected``."""
+
+    @property
+    def statistic(self) -> float:
+        """Chi-square statistic."""
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Number of groups minus one."""
+    @property
+    def p_value(self) -> float:
+        """Probability of a statistic at least as large if the groups do not differ."""
+
+def logrank(
+    durations: Numbers,
+    groups: Labels,
+    event_observed: Flags | None = None,
+    *,
+    entry: Numbers | None = None,
+    weights: LogRankWeights | None = None,
+) -> LogRank:
+    """Tests whether two or more groups end at the same rate."""
+
+@final
+class CoxPH:
+    """Settings of a Cox proportional-hazards model."""
+
+    def __new__(cls, **settings: Unpack[CoxSettings]) -> CoxPH: ...
+    def fit(
+        self,
+        durations: Numbers,
+        covariates: Covariates,
+        event_observed: Flags | None = None,
+        *,
+        entry: Numbers | None = None,
+        strata: Labels | None = None,
+        progress: Progress | None = None,
+    ) -> CoxModel:
+        """Fits the model: every column of ``covariates`` is one.
+
+        Covariates that change are one row per stretch, from ``entry`` to ``durations``.
+        """
+
+@final
+class CoxModel:
+    """A fitted Cox model."""
+
+    @property
+    def summary(self) -> Table:
+        """One row per covariate: ``covariate``, ``coefficient``, ``standard_error``, ``z``,
+        ``p_value``, ``lower``, ``upper``."""
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """The change of the log hazard per unit, by covariate."""
+    @property
+    def log_likelihood(self) -> float:
+        """Logarithm of the partial likelihood at the estimate, without the penalty."""
+    @property
+    def null_log_likelihood(self) -> float:
+        """The same with all coefficients 0."""
+    @property
+    def likelihood_ratio(self) -> tuple[float, int, float]:
+        """Statistic, degrees of freedom and p-value of all coefficients together."""
+    @property
+    def concordance(self) -> float | None:
+        """Harrell's concordance on the rows of the fit; None without a pair to compare."""
+    @property
+    def iterations(self) -> int:
+        """Newton steps taken."""
+    @property
+    def baseline(self) -> Table:
+        """Breslow's cumulative hazard of a row with mean covariates: ``stratum``, ``time``,
+        ``cumulative_hazard``."""
+    def log_partial_hazard(self, covariates: Covariates) -> npt.NDArray[np.float64]:
+        """ln of each row's hazard over that of a row with mean covariates."""
+    def survival(
+        self,
+        covariates: Covariates,
+        times: Numbers,
+        *,
+        strata: Labels | None = None,
+        conditional_after: Numbers | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """Probability that each row lasts longer than each time, of shape (rows, times).
+
+        With ``conditional_after``, that much longer, given that it has run that long.
+        """
+    def percentile(
+        self, covariates: Covariates, survival: float = 0.5, *, strata: Labels | None = None
+    ) -> npt.NDArray[np.float64]:
+        """The first time at which each row's survival is at most ``survival``; NaN where it
+        never is within the times of the fit."""
+
+@final
+class WeibullAFT:
+    """Settings of a Weibull accelerated-failure-time model."""
+
+    def __new__(cls, **settings: Unpack[WeibullSettings]) -> WeibullAFT: ...
+    def fit(
+        self,
+        durations: Numbers,
+        covariates: Covariates | None = None,
+        event_observed: Flags | None = None,
+    ) -> WeibullModel:
+        """Fits the model: every column of ``covariates`` is one; None = the durations alone."""
+
+@final
+class WeibullModel:
+    """A fitted Weibull model."""
+
+    @property
+    def summary(self) -> Table:
+        """The ``intercept``, one row per covariate, and ``log_shape``: ``covariate``,
+        ``coefficient``, ``standard_error``, ``z``, ``p_value``, ``lower``, ``upper``."""
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """The change of ln(scale) per unit, by covariate, and the intercept."""
+    @property
+    def shape(self) -> float:
+        """The shape: above 1 the risk grows with the age of the spell."""
+    @property
+    def scale(self) -> float:
+        """The scale where all covariates are 0."""
+    @property
+    def log_likelihood(self) -> float:
+        """Log-likelihood at the estimate, without the penalty."""
+    @property
+    def null_log_likelihood(self) -> float:
+        """The same without covariates."""
+    @property
+    def likelihood_ratio(self) -> tuple[float, int, float]:
+        """Statistic, degrees of freedom and p-value of all covariates together."""
+    @property
+    def concordance(self) -> float | None:
+        """Harrell's concordance on the rows of the fit; None without covariates."""
+    def survival(
+        self,
+        covariates: Covariates,
+        times: Numbers,
+        *,
+        conditional_after: Numbers | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """Probability that each row lasts longer than each time, of shape (rows, times)."""
+    def percentile(
+        self, covariates: Covariates, survival: float = 0.5
+    ) -> npt.NDArray[np.float64]:
+        """The time at which each row's survival is ``survival``."""
+    def mean(self, covariates: Covariates) -> npt.NDArray[np.float64]:
+        """Mean duration of each row."""
+
+def concordance_index(
+    durations: Numbers,
+    risk: Numbers,
+    event_observed: Flags | None = None,
+    *,
+    entry: Numbers | None = None,
+) -> float | None:
+    """Harrell's concordance of risk scores (higher = ends sooner: lifelines takes the negative);
+    None without a pair to compare."""
+
+def survival_brier_score(
+    durations: Numbers,
+    event_observed: Flags,
+    survival: npt.NDArray[np.float64],
+    times: Numbers,
+    *,
+    train: tuple[Numbers, Flags] | None = None,
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Brier scores of predicted survival, of shape (rows, times), at each time, and their mean
+    over the span of the times.
+
+    ``train`` holds durations and events that the chance of being censored is learned from; None =
+    those scored.
+    """
+
+def purchase_gaps(log: EventLog, as_of: Instant | None = None) -> Table:
+    """Gaps between purchase days, the open ones cut at ``as_of``: ``customer``,
+    ``purchases_before``, ``duration`` (days), ``event_observed``."""
+
+@final
+class Retention(Table):
+    """Who came back, one row per cohort and period: ``cohort`` (its first day), ``start``,
+    ``size``, ``cohort_complete``, ``from_period``, ``to_period``, ``retained``, ``share``,
+    ``complete``."""
+
+    @property
+    def cohorts(self) -> list[str]:
+        """First day of each cohort's period."""
+    @property
+    def periods(self) -> list[tuple[int, int]]:
+        """First and last period of each column of ``matrix`` and ``curve``."""
+    def matrix(self) -> npt.NDArray[np.float64]:
+        """Shares of shape (cohorts, periods); NaN where the time has not begun."""
+    def curve(self, mean: Literal["weighted", "simple"] | None = None) -> npt.NDArray[np.float64]:
+        """The shares of complete cells as one curve; NaN for periods without any."""
+
+def retention(
+    log: EventLog,
+    as_of: Instant | None = None,
+    *,
+    progress: Progress | None = None,
+    **settings: Unpack[RetentionSettings],
+) -> Retention:
+    """Who came back, by when they came first. Without ``as_of`` it is the day after the last
+    event."""
+
+def lifecycle_over_time(
+    log: EventLog,
+    as_of: Instant | None = None,
+    *,
+    progress: Progress | None = None,
+    **settings: Unpack[LifecycleOverTimeSettings],
+) -> Table:
+    """Customers by state, one row per period: ``period`` (its first day), ``start``, ``new``,
+    ``returning``, ``resurrecting``, ``dormant``, ``complete``."""
+
+@final
+class Stickiness(Table):
+    """Customers by the number of periods in which they were active: ``periods``,
+    ``customers``."""
+
+    @property
+    def ratio(self) -> float | None:
+        """Mean share of periods in which a customer was active; None where nobody was."""
+    @property
+    def complete(self) -> bool:
+        """Whether the last period is over."""
+
+def stickiness(
+    log: EventLog,
+    as_of: Instant | None = None,
+    *,
+    progress: Progress | None = None,
+    **settings: Unpack[StickinessSettings],
+) -> Stickiness:
+    """In how many periods customers were active."""
