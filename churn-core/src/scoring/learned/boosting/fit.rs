@@ -252,7 +252,8 @@ pub(super) fn fit(
         .values
         .iter()
         .fold(0.0_f64, |m, y| m.max((y - centre).abs()));
-    let scale = if logistic || spread == 0.0 {
+    // Below this, squares of the scale would vanish.
+    let scale = if logistic || spread < 1e-100 {
         1.0
     } else {
         spread
@@ -369,6 +370,14 @@ pub(super) fn fit(
         && settings.early_stopping_rounds > 0
     {
         trees.truncate(judge.kept);
+    }
+    for node in trees.iter_mut().flat_map(|tree| &mut tree.nodes) {
+        match node {
+            Node::Leaf { value } => *value = (f64::from(*value) * scale) as f32,
+            Node::Split { gain, .. } => {
+                *gain = (f64::from(*gain) * scale * scale).min(f64::from(f32::MAX)) as f32;
+            }
+        }
     }
     let link = if logistic {
         Link::Logistic
