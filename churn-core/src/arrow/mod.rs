@@ -31,6 +31,7 @@
 mod analysis;
 mod column;
 mod frame;
+mod journey;
 mod read;
 mod write;
 
@@ -39,10 +40,6 @@ pub use analysis::{
     retention_batch, stickiness_batch, survival_batch,
 };
 pub use frame::{frame_from_batches, frame_from_stream};
-mod journey;
-mod read;
-mod write;
-
 pub use journey::{contact_batch, journey_log_batch, replay_batch};
 pub use read::EventBatches;
 pub use write::{
