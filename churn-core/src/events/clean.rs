@@ -351,12 +351,12 @@ impl Ledger {
     }
 
     /// Numbers of rows and of cells that [`parts`](Self::parts) holds.
-    pub(super) const COUNTS: usize = 3 + 10;
+    pub(super) const COUNTS: usize = 3 + TALLIES;
     /// Sums that [`parts`](Self::parts) holds.
-    pub(super) const SUMS: usize = 2 + 10;
+    pub(super) const SUMS: usize = 2 + TALLIES;
 
-    fn tallies(&self) -> [Count; 10] {
-        let mut all = [Count::default(); 10];
+    fn tallies(&self) -> [Count; TALLIES] {
+        let mut all = [Count::default(); TALLIES];
         (all[0], all[1]) = (self.read_as_refund, self.duplicates_kept);
         all[2..].copy_from_slice(&self.dropped);
         all
@@ -378,6 +378,9 @@ impl Ledger {
 
 /// The largest money or dwell time of one row: no shop has more, and sums stay exact to the cent.
 pub(super) const MAX_VALUE: f64 = 1e15;
+
+/// What a ledger tallies: rows read as refund, duplicates kept, and each reason for a drop.
+const TALLIES: usize = 2 + REASONS;
 
 /// Row-order-free tally in the making.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
