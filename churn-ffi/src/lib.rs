@@ -27,6 +27,7 @@ pub mod columns;
 pub mod customers;
 pub mod defaults;
 pub mod error;
+pub mod evaluation;
 pub mod events;
 pub mod features;
 mod guard;
@@ -38,6 +39,7 @@ pub mod strategy;
 pub mod summary;
 pub mod survival;
 pub mod texts;
+pub mod uplift;
 pub mod version;
 pub mod winback;
 
