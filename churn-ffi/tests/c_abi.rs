@@ -144,6 +144,11 @@ fn summary() {
 }
 
 #[test]
+fn experiments_and_uplift() {
+    compile_and_run("test_evaluation.c");
+}
+
+#[test]
 fn analysis() {
     compile_and_run("test_analysis.c");
 }
