@@ -122,9 +122,16 @@ impl Customers {
     }
 
     /// The ids of the log behind this spine, which tell the type of id even where there is no row.
-    #[cfg(feature = "arrow")]
     pub(crate) fn store(&self) -> &IdStore {
         &self.store
+    }
+
+    /// The ids that are texts.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.iter().filter_map(|id| match id {
+            CustomerId::Text(text) => Some(text),
+            _ => None,
+        })
     }
 
     /// The distinct integers among `ids`, sorted.

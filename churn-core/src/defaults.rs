@@ -7,12 +7,13 @@ use crate::error::{Error, Result};
 use crate::events::CsvOptions;
 use crate::events::{Cleaning, ColumnNames};
 use crate::features::{FeatureSpec, SummarySettings};
+use crate::journey::{ContactPolicy, Journey, LearningSettings};
 use crate::scoring::Scorecard;
 use crate::segments::{Grid, RiskTiers};
 use crate::settings;
 use crate::simulate::Shop;
 use crate::strategy::Playbook;
-use crate::winback::WinBackSettings;
+use crate::winback::{JourneySettings, WinBackSettings};
 
 /// The names that [`json`] knows; each is the name that errors about these settings begin with.
 pub const NAMES: &[&str] = &[
@@ -26,6 +27,10 @@ pub const NAMES: &[&str] = &[
     "risk_tiers",
     "grid",
     "playbook",
+    "journey",
+    "policy",
+    "learning",
+    "journeys",
     "winback",
     "shop",
 ];
@@ -56,6 +61,16 @@ pub fn json(name: &str) -> Result<String> {
             let playbook: Playbook = settings::from_toml(name, Playbook::DEFAULT_TOML)?;
             text(name, &playbook)
         }
+        "journey" => {
+            let journey: Journey = settings::from_toml(name, Journey::DEFAULT_TOML)?;
+            text(name, &journey)
+        }
+        "policy" => {
+            let policy: ContactPolicy = settings::from_toml(name, ContactPolicy::DEFAULT_TOML)?;
+            text(name, &policy)
+        }
+        "learning" => text(name, &LearningSettings::default()),
+        "journeys" => text(name, &JourneySettings::default()),
         "winback" => text(name, &WinBackSettings::default()),
         "shop" => text(name, &Shop::default()),
         _ => Err(Error::unknown_name("defaults", name, NAMES)),
@@ -92,6 +107,10 @@ mod tests {
         reads_back::<RiskTiers>("risk_tiers");
         reads_back::<Grid>("grid");
         reads_back::<Playbook>("playbook");
+        reads_back::<Journey>("journey");
+        reads_back::<ContactPolicy>("policy");
+        reads_back::<LearningSettings>("learning");
+        reads_back::<JourneySettings>("journeys");
         reads_back::<WinBackSettings>("winback");
         reads_back::<Shop>("shop");
         for name in NAMES {

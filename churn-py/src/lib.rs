@@ -3,8 +3,11 @@
 mod convert;
 mod customers;
 mod errors;
+mod evaluation;
 mod events;
 mod features;
+mod learned;
+mod metrics;
 mod progress;
 mod scoring;
 mod segments;
@@ -13,6 +16,7 @@ mod shared;
 mod simulate;
 mod strategy;
 mod table;
+mod uplift;
 mod winback;
 
 #[global_allocator]
@@ -28,9 +32,22 @@ mod _churn {
     #[pymodule_export]
     use crate::customers::Customers;
     #[pymodule_export]
+    use crate::evaluation::{
+        Exposures, PolicyValue, compare_arms, group_sequential_bounds, minimum_detectable_effect,
+        plan_from_log, policy_value_of, power, profit_curve, sample_ratio, sample_size,
+    };
+    #[pymodule_export]
     use crate::events::EventLog;
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary};
+    #[pymodule_export]
+    use crate::learned::{FittedModel, TrainingData, drivers};
+    #[pymodule_export]
+    use crate::metrics::{
+        average_precision, bootstrap, brier_score, calibration_drift, calibration_error,
+        capture_at, class_separation, confusion, empc, gain_curve, kolmogorov_smirnov, lift_at,
+        log_loss, mpc, pr_auc, psi, reliability_curve, roc_auc,
+    };
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
     #[pymodule_export]
@@ -43,6 +60,11 @@ mod _churn {
     use crate::strategy::{Facts, Plan, Playbook, match_actions};
     #[pymodule_export]
     use crate::table::Table;
+    #[pymodule_export]
+    use crate::uplift::{
+        UpliftModel, cost_curve, propensity_scores, rate, toc_curve, uplift_at_k, uplift_curve,
+        uplift_metrics, uplift_out_of_fold,
+    };
     #[pymodule_export]
     use crate::winback::{WinBack, winback};
 }

@@ -29,11 +29,13 @@
 //! ```
 
 mod column;
+mod frame;
 mod read;
 mod write;
 
+pub use frame::{frame_from_batches, frame_from_stream};
 pub use read::EventBatches;
 pub use write::{
     BatchBuilder, batch_stream, cleaning_batch, feature_batch, plan_batch, score_batch,
-    segment_batch, summary_batch,
+    segment_batch, summary_batch, training_batch,
 };

@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::{CleaningReport, DropReason};
 use crate::features::{FeatureTable, RfmSummary};
 use crate::scoring::Scores;
+use crate::scoring::learned::{Column, TrainingData};
 use crate::segments::Segments;
 use crate::strategy::Plan;
 use crate::time::Timestamp;
@@ -54,6 +55,38 @@ pub fn feature_batch(table: &FeatureTable) -> Result<RecordBatch> {
             .describe("definition", &feature.definition);
         if !feature.undefined.is_empty() {
             batch = batch.describe("undefined", &feature.undefined);
+        }
+    }
+    batch.finish()
+}
+
+/// Training data: `customer`, `as_of`, `churned` (1 or 0), then one column per feature, as in
+/// [`feature_batch`]; one row per customer and cut-off.
+///
+/// # Errors
+/// `InvalidParameter` for a feature called as one of the first three columns.
+pub fn training_batch(data: &TrainingData) -> Result<RecordBatch> {
+    let rows = 0..data.len();
+    let ids = || rows.clone().map(|row| data.customer(row));
+    let batch = BatchBuilder::new();
+    let mut batch = match data.customer(0) {
+        CustomerId::Int(_) => batch.integers("customer", ids().map(as_int)),
+        CustomerId::Uint(_) => batch.counts("customer", ids().map(as_uint)),
+        CustomerId::Text(_) => batch.texts("customer", ids().map(as_text)),
+    };
+    batch = batch
+        .times(
+            "as_of",
+            rows.clone().map(|row| Some(data.as_of(row).instant())),
+        )
+        .numbers("churned", data.target());
+    let frame = data.frame()?;
+    for (info, column) in data.features().iter().zip(frame.columns()) {
+        if let Column::Numeric(values) = column {
+            batch = batch
+                .numbers(&info.name, values)
+                .describe("unit", &info.unit)
+                .describe("definition", &info.definition);
         }
     }
     batch.finish()

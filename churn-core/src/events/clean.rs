@@ -317,6 +317,51 @@ impl Ledger {
         }
     }
 
+    /// All counts and all sums, for files.
+    pub(super) fn parts(&self) -> ([u64; Ledger::COUNTS], [i128; Ledger::SUMS]) {
+        let (mut counts, mut sums) = ([0; Ledger::COUNTS], [0; Ledger::SUMS]);
+        counts[..3].copy_from_slice(&[self.rows_in, self.unreadable_cells, self.rows_kept]);
+        sums[..2].copy_from_slice(&[self.bought.raw(), self.refunded.raw()]);
+        for (i, count) in self.tallies().into_iter().enumerate() {
+            (counts[3 + i], sums[2 + i]) = (count.rows, count.money.raw());
+        }
+        (counts, sums)
+    }
+
+    /// The ledger of these parts.
+    pub(super) fn from_parts(counts: &[u64; Ledger::COUNTS], sums: &[i128; Ledger::SUMS]) -> Self {
+        let mut tallies = counts[3..]
+            .iter()
+            .zip(&sums[2..])
+            .map(|(rows, money)| Count {
+                rows: *rows,
+                money: ExactSum::from_raw(*money),
+            });
+        let mut next = || tallies.next().unwrap_or_default();
+        Ledger {
+            rows_in: counts[0],
+            unreadable_cells: counts[1],
+            rows_kept: counts[2],
+            bought: ExactSum::from_raw(sums[0]),
+            refunded: ExactSum::from_raw(sums[1]),
+            read_as_refund: next(),
+            duplicates_kept: next(),
+            dropped: std::array::from_fn(|_| next()),
+        }
+    }
+
+    /// Numbers of rows and of cells that [`parts`](Self::parts) holds.
+    pub(super) const COUNTS: usize = 3 + TALLIES;
+    /// Sums that [`parts`](Self::parts) holds.
+    pub(super) const SUMS: usize = 2 + TALLIES;
+
+    fn tallies(&self) -> [Count; TALLIES] {
+        let mut all = [Count::default(); TALLIES];
+        (all[0], all[1]) = (self.read_as_refund, self.duplicates_kept);
+        all[2..].copy_from_slice(&self.dropped);
+        all
+    }
+
     pub(super) fn merge(&mut self, other: &Ledger) {
         self.rows_in += other.rows_in;
         self.unreadable_cells += other.unreadable_cells;
@@ -330,6 +375,9 @@ impl Ledger {
         }
     }
 }
+
+/// Tallies of a ledger: what was reread, what was kept twice, and one per reason.
+const TALLIES: usize = 2 + REASONS;
 
 /// The largest money or dwell time of one row: no shop has more, and sums stay exact to the cent.
 pub(super) const MAX_VALUE: f64 = 1e15;

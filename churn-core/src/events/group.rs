@@ -14,11 +14,11 @@ use super::bucket::{Copies, Form, Grouped, Out, Scratch};
 use super::check::{Block, RowCleaner};
 use super::clean::{Cleaning, Count, DropReason, DuplicatePolicy, Ledger};
 use super::columns::{EventColumns, IdColumn, TextColumn};
-use super::ids::{NONE, Orders, code_ids};
+use super::ids::{Orders, code_ids};
 use super::keys::Keys;
 use super::partition::{Bucket, NO_BUCKET, scatter, split_lens};
 use super::survey::{Channels, Survey};
-use super::{EventLog, NO_CHANNEL, Span};
+use super::{EventLog, NO_CHANNEL, Span, check_event_count};
 use crate::customers::{Customers, text_store};
 use crate::error::{Error, Result};
 use crate::math::sum::ExactSum;
@@ -38,13 +38,7 @@ pub(super) fn build(
 ) -> Result<EventLog> {
     columns.check_lengths()?;
     let rows = columns.len();
-    if rows >= NONE as usize {
-        return Err(Error::invalid_parameter(
-            "events",
-            format_args!("at most {} rows in one build", NONE - 1),
-            rows,
-        ));
-    }
+    check_event_count(rows as u64)?;
     let kept = Optional::of(columns, cleaning)?;
     let cleaner = RowCleaner::new(columns, cleaning)?;
     let mut ledger = Ledger {

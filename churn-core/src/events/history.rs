@@ -96,6 +96,27 @@ impl<'l> History<'l> {
         self.customers.rows_before(log_row)
     }
 
+    /// The same past of these customers only; those who are not in it are left out.
+    pub fn only(&self, customers: &Customers) -> History<'l> {
+        let rows: Vec<u32> = {
+            // Both ascend by id.
+            let mut wanted = customers.iter().peekable();
+            (0..self.customers.len() as u32)
+                .filter(|row| {
+                    let id = self.customers.get(*row as usize);
+                    while wanted.next_if(|other| *other < id).is_some() {}
+                    wanted.peek() == Some(&id)
+                })
+                .collect()
+        };
+        History {
+            log: self.log,
+            as_of: self.as_of,
+            lens: rows.iter().map(|row| self.lens[*row as usize]).collect(),
+            customers: self.customers.subset(rows),
+        }
+    }
+
     /// Number of events before `as_of`.
     pub fn event_count(&self) -> usize {
         self.lens.iter().map(|len| *len as usize).sum()
@@ -159,26 +180,7 @@ impl<'l> CustomerHistory<'l> {
     /// The events in canonical order: by time, then kind, then value.
     #[inline]
     pub fn events(&self) -> impl DoubleEndedIterator<Item = Event> + ExactSizeIterator + use<'l> {
-        let log = self.log;
-        let times = &log.times[self.start..self.end];
-        let kinds = &log.kinds[self.start..self.end];
-        let values = &log.values[self.start..self.end];
-        let channels = match &log.channels {
-            Some(channels) => &channels[self.start..self.end],
-            None => &[],
-        };
-        let rows = times.iter().zip(kinds).zip(values).enumerate();
-        rows.map(move |(i, ((time, coded), value))| Event {
-            time: Timestamp::from_checked_micros(*time),
-            // Cleaning stores valid codes only; the fallback is never reached.
-            kind: EventKind::from_code(coded & KIND_BITS).unwrap_or(EventKind::Interaction),
-            value: *value,
-            channel: match channels.get(i) {
-                Some(&channel) if channel != NO_CHANNEL => Some(usize::from(channel)),
-                _ => None,
-            },
-            opens_order: coded & FIRST_LINE != 0,
-        })
+        self.log.events_at(self.start..self.end)
     }
 }
 
@@ -202,7 +204,11 @@ impl EventLog {
         id: impl Into<CustomerId<'a>>,
         as_of: AsOf,
     ) -> Option<CustomerHistory<'_>> {
-        let row = self.customers.find(id)?;
+        self.customer_at(self.customers.find(id)?, as_of)
+    }
+
+    /// The same by the customer's row in the log, which must be one.
+    pub(crate) fn customer_at(&self, row: usize, as_of: AsOf) -> Option<CustomerHistory<'_>> {
         let start = self.spans[row].start as usize;
         let len = self.visible(row, as_of) as usize;
         (len > 0).then_some(CustomerHistory {
@@ -211,6 +217,33 @@ impl EventLog {
             row,
             start,
             end: start + len,
+        })
+    }
+
+    /// The events at these places of the columns.
+    #[inline]
+    pub(super) fn events_at(
+        &self,
+        range: std::ops::Range<usize>,
+    ) -> impl DoubleEndedIterator<Item = Event> + ExactSizeIterator + use<'_> {
+        let times = &self.times[range.clone()];
+        let kinds = &self.kinds[range.clone()];
+        let values = &self.values[range.clone()];
+        let channels = match &self.channels {
+            Some(channels) => &channels[range],
+            None => &[],
+        };
+        let rows = times.iter().zip(kinds).zip(values).enumerate();
+        rows.map(move |(i, ((time, coded), value))| Event {
+            time: Timestamp::from_checked_micros(*time),
+            // Cleaning stores valid codes only; the fallback is never reached.
+            kind: EventKind::from_code(coded & KIND_BITS).unwrap_or(EventKind::Interaction),
+            value: *value,
+            channel: match channels.get(i) {
+                Some(&channel) if channel != NO_CHANNEL => Some(usize::from(channel)),
+                _ => None,
+            },
+            opens_order: coded & FIRST_LINE != 0,
         })
     }
 
@@ -243,6 +276,21 @@ impl EventLog {
         histories
             .map(|(as_of, lens)| History::from_lens(self, *as_of, lens))
             .collect()
+    }
+
+    /// The events of one customer (a row of [`customers`](Self::customers)) in `[from, to)`, in
+    /// canonical order.
+    pub(crate) fn between(
+        &self,
+        row: usize,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> impl Iterator<Item = Event> + use<'_> {
+        let start = self.spans[row].start as usize;
+        let times = &self.times[self.spans[row].range()];
+        let first = start + times.partition_point(|t| *t < from.micros());
+        let end = start + times.partition_point(|t| *t < to.micros());
+        self.events_at(first..end.max(first))
     }
 
     /// Number of a customer's events before `as_of`.

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ use super::needs::Need;
 use super::population::{CHUNK, Parts, Population};
 use super::rhythm::{Rhythm, RhythmModel};
 use super::sweep::{Sight, Sweep, Timeline, Wanted, WindowsWanted};
-use super::{CustomFeature, FeatureInfo, FeatureSpec, FeatureTable};
+use super::{CustomFeature, FeatureInfo, FeatureSpec, FeatureTable, RfmCuts};
 use super::{activity, feedback, lifecycle, rfm, rhythm, touchpoints, windows};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{CustomerHistory, History, Keep};
@@ -58,8 +59,8 @@ impl Layout {
 }
 
 /// What a build computes, decided once.
-pub(super) struct Plan<'s> {
-    spec: &'s FeatureSpec,
+pub(super) struct Plan {
+    spec: FeatureSpec,
     layout: Layout,
     infos: Vec<FeatureInfo>,
     /// Place in the layout of each column.
@@ -106,8 +107,8 @@ impl Wants {
     }
 }
 
-impl<'s> Plan<'s> {
-    pub(super) fn new(spec: &'s FeatureSpec, channels: &[String]) -> Result<Self> {
+impl Plan {
+    pub(super) fn new(spec: &FeatureSpec, channels: &[String]) -> Result<Self> {
         let mut catalogue: Vec<Option<FeatureInfo>> =
             spec.catalogue(channels)?.into_iter().map(Some).collect();
         let slots = spec.slots(&catalogue)?;
@@ -123,9 +124,9 @@ impl<'s> Plan<'s> {
             .filter_map(|slot| needs[*slot].take())
             .collect();
         Ok(Plan {
-            spec,
             need: Need::together(&needs),
             needs,
+            spec: spec.clone(),
             wants: Wants::new(&layout, &slots),
             layout,
             infos: infos.collect(),
@@ -152,7 +153,7 @@ impl<'s> Plan<'s> {
 
     /// Confirms that a population fits the plan.
     pub(super) fn check_population(&self, population: &Population) -> Result<()> {
-        population.check_for(self.spec)?;
+        population.check_for(&self.spec)?;
         self.check_keep(population.keep())
     }
 
@@ -171,7 +172,7 @@ impl<'s> Plan<'s> {
 /// of their instants, each with its own population.
 pub(super) fn fill(
     histories: &[History<'_>],
-    plan: &Plan<'_>,
+    plan: &Plan,
     populations: &[Population],
     progress: &Progress<'_>,
 ) -> Result<Vec<FeatureTable>> {
@@ -300,23 +301,23 @@ fn split<'t>(
 /// assert_eq!(describer.describe(&bea)?, [2.0, 11.0]);
 /// # Ok::<(), churn_core::Error>(())
 /// ```
-pub struct Describer<'s> {
+pub struct Describer {
     channels: Vec<String>,
     as_of: AsOf,
-    plan: Plan<'s>,
-    shared: Shared<'s>,
+    plan: Plan,
+    shared: Shared,
     scratch: Scratch,
     row: Vec<f64>,
 }
 
-impl fmt::Debug for Describer<'_> {
+impl fmt::Debug for Describer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (features, as_of) = (self.plan.slots.len(), self.as_of);
         write!(f, "Describer({features} features as of {as_of})")
     }
 }
 
-impl<'s> Describer<'s> {
+impl Describer {
     /// Prepares to describe customers of a log with these channels as of an instant.
     ///
     /// # Errors
@@ -324,8 +325,8 @@ impl<'s> Describer<'s> {
     pub fn new(
         channels: &[String],
         as_of: AsOf,
-        spec: &'s FeatureSpec,
-        population: &'s Population,
+        spec: &FeatureSpec,
+        population: &Population,
     ) -> Result<Self> {
         let plan = Plan::new(spec, channels)?;
         plan.check_population(population)?;
@@ -378,27 +379,27 @@ impl<'s> Describer<'s> {
 }
 
 /// What all threads share.
-struct Shared<'s> {
+struct Shared {
     timeline: Timeline,
     wanted: Wanted,
-    instants: Vec<Instant<'s>>,
-    custom: Vec<(usize, &'s dyn CustomFeature, FeatureInfo)>,
+    instants: Vec<Instant>,
+    custom: Vec<(usize, Arc<dyn CustomFeature>, FeatureInfo)>,
 }
 
 /// What all customers share at one instant.
-struct Instant<'s> {
-    population: &'s Population,
+struct Instant {
+    cuts: RfmCuts,
     model: Option<RhythmModel>,
     channel_means: Vec<f64>,
     records_browsing: bool,
 }
 
-impl<'s> Shared<'s> {
+impl Shared {
     fn new(
         channels: &[String],
         instants: &[AsOf],
-        plan: &Plan<'s>,
-        populations: &'s [Population],
+        plan: &Plan,
+        populations: &[Population],
     ) -> Self {
         let layout = &plan.layout;
         let wants = &plan.wants;
@@ -427,7 +428,7 @@ impl<'s> Shared<'s> {
             instants: populations
                 .iter()
                 .map(|population| Instant {
-                    population,
+                    cuts: population.rfm_cuts().clone(),
                     model: population
                         .gap_prior()
                         .map(|prior| RhythmModel::new(prior, &plan.spec.rhythm, wants.overdue)),
@@ -440,7 +441,7 @@ impl<'s> Shared<'s> {
                 .collect(),
             custom: custom
                 .filter(|(_, slot)| plan.slots.contains(slot))
-                .map(|(feature, slot)| (slot, feature.as_ref(), feature.info()))
+                .map(|(feature, slot)| (slot, Arc::clone(feature), feature.info()))
                 .collect(),
         }
     }
@@ -456,7 +457,7 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(plan: &Plan<'_>, shared: &Shared<'_>) -> Self {
+    fn new(plan: &Plan, shared: &Shared) -> Self {
         let channels = shared.instants.first().map_or(0, |i| i.channel_means.len());
         let block = vec![[0.0; WIDTH]; plan.layout.custom.end];
         Scratch {
@@ -471,8 +472,8 @@ impl Scratch {
     /// in the block.
     fn customer<'l>(
         &mut self,
-        plan: &Plan<'_>,
-        shared: &Shared<'_>,
+        plan: &Plan,
+        shared: &Shared,
         history: &CustomerHistory<'l>,
         past: impl Fn(usize, usize) -> (CustomerHistory<'l>, usize),
     ) -> Result<()> {
@@ -506,8 +507,8 @@ impl Scratch {
     /// Computes the customers of a chunk and writes them into their rows of each table.
     fn chunk(
         &mut self,
-        plan: &Plan<'_>,
-        shared: &Shared<'_>,
+        plan: &Plan,
+        shared: &Shared,
         histories: &[History<'_>],
         rows: Range<usize>,
         parts: &mut [Part<'_>],
@@ -540,19 +541,18 @@ impl Scratch {
 /// The wanted families of one customer at one instant.
 #[inline]
 fn finish(
-    plan: &Plan<'_>,
-    shared: &Shared<'_>,
-    instant: &Instant<'_>,
+    plan: &Plan,
+    shared: &Shared,
+    instant: &Instant,
     sight: &Sight<'_>,
     block: &mut [Column],
     at: usize,
 ) {
-    let (spec, layout, wants) = (plan.spec, &plan.layout, &plan.wants);
+    let (spec, layout, wants) = (&plan.spec, &plan.layout, &plan.wants);
     if wants.rfm {
-        let cuts = instant.population.rfm_cuts();
         rfm::finish(
             sight,
-            cuts,
+            &instant.cuts,
             &mut Out::new(&mut block[layout.rfm.clone()], at),
         );
     }

@@ -26,12 +26,17 @@ mod activity;
 mod block;
 mod engine;
 mod feedback;
+mod holdout;
 mod lifecycle;
 mod needs;
+mod parts;
 mod population;
 mod purchases;
+mod refresh;
 mod rfm;
 mod rhythm;
+mod running;
+mod save;
 mod summary;
 mod sweep;
 mod table;
@@ -50,11 +55,16 @@ use serde::{Deserialize, Serialize};
 pub use activity::ActivitySettings;
 pub use engine::Describer;
 pub use feedback::FeedbackSettings;
+pub use holdout::{Holdout, holdout};
 pub use lifecycle::{LIFECYCLE_STAGES, LifecycleSettings};
+pub use parts::build_parts;
 pub use population::Population;
+pub use refresh::refresh;
 pub use rfm::{RfmCuts, RfmSettings};
 pub use rhythm::{GapPrior, RhythmSettings};
+pub use running::{RunningSummary, SummaryRow};
 pub use summary::{RfmSummary, SummarySettings, summarize, summarize_observed};
+pub(crate) use summary::{check_log_gaps, check_not_negative, check_rows};
 pub use table::{FeatureInfo, FeatureTable};
 pub use touchpoints::TouchpointSettings;
 
@@ -376,7 +386,7 @@ pub fn build_many(
 /// The table of one history.
 fn one(
     history: &History<'_>,
-    plan: &Plan<'_>,
+    plan: &Plan,
     population: &Population,
     progress: &Progress<'_>,
 ) -> Result<FeatureTable> {

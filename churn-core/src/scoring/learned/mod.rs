@@ -1,5 +1,26 @@
 //! Models learned from outcomes.
 
+mod boosting;
+mod calibration;
+mod check;
+mod dataset;
+mod explain;
 mod frame;
+mod linear;
+mod logistic;
+mod model;
+pub mod splits;
+mod trees;
 
+pub use boosting::{Boosting, Objective, Validation};
+pub use calibration::{Calibration, Calibrator};
+pub use dataset::{CutOffs, Eligibility, Excluded, TrainingData, TrainingSettings};
+pub use explain::Contributions;
 pub use frame::{Column, Frame, MISSING_LEVEL};
+pub use linear::{Linear, LinearModel};
+pub use logistic::{Effect, Logistic, LogisticModel};
+pub use model::{
+    CalibrationDrift, ChurnModel, ChurnModelSettings, ColumnDrift, Dependence, Drift, Drivers,
+    Explanation, FrameReason, Learner, LearnerReport, ModelScorer, OutOfFold, drivers,
+};
+pub use trees::{BoostedTrees, Importance, Link, RowScorer, TreeEnsemble};
