@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::behavior::{LifecycleSettings, RetentionSettings, StickinessSettings};
 use crate::error::{Error, Result};
 #[cfg(feature = "csv")]
 use crate::events::CsvOptions;
@@ -9,6 +10,7 @@ use crate::events::{Cleaning, ColumnNames};
 use crate::features::{FeatureSpec, SummarySettings};
 use crate::journey::{ContactPolicy, Journey, LearningSettings};
 use crate::scoring::Scorecard;
+use crate::scoring::survival::{CoxPh, KaplanMeier, NelsonAalen, WeibullAft};
 use crate::segments::{Grid, RiskTiers};
 use crate::settings;
 use crate::simulate::Shop;
@@ -33,6 +35,13 @@ pub const NAMES: &[&str] = &[
     "journeys",
     "winback",
     "shop",
+    "kaplan_meier",
+    "nelson_aalen",
+    "cox",
+    "weibull_aft",
+    "retention",
+    "lifecycle_over_time",
+    "stickiness",
 ];
 
 /// The default settings of one name as JSON, which reads back as equal settings.
@@ -73,6 +82,13 @@ pub fn json(name: &str) -> Result<String> {
         "journeys" => text(name, &JourneySettings::default()),
         "winback" => text(name, &WinBackSettings::default()),
         "shop" => text(name, &Shop::default()),
+        "kaplan_meier" => text(name, &KaplanMeier::default()),
+        "nelson_aalen" => text(name, &NelsonAalen::default()),
+        "cox" => text(name, &CoxPh::default()),
+        "weibull_aft" => text(name, &WeibullAft::default()),
+        "retention" => text(name, &RetentionSettings::default()),
+        "lifecycle_over_time" => text(name, &LifecycleSettings::default()),
+        "stickiness" => text(name, &StickinessSettings::default()),
         _ => Err(Error::unknown_name("defaults", name, NAMES)),
     }
 }
@@ -113,6 +129,13 @@ mod tests {
         reads_back::<JourneySettings>("journeys");
         reads_back::<WinBackSettings>("winback");
         reads_back::<Shop>("shop");
+        reads_back::<KaplanMeier>("kaplan_meier");
+        reads_back::<NelsonAalen>("nelson_aalen");
+        reads_back::<CoxPh>("cox");
+        reads_back::<WeibullAft>("weibull_aft");
+        reads_back::<RetentionSettings>("retention");
+        reads_back::<LifecycleSettings>("lifecycle_over_time");
+        reads_back::<StickinessSettings>("stickiness");
         for name in NAMES {
             assert!(json(name).is_ok(), "{name}");
         }

@@ -1,5 +1,6 @@
 //! Python module `churn._churn`: registration only. The package `churn` re-exports it.
 
+mod behavior;
 mod convert;
 mod customers;
 mod errors;
@@ -8,6 +9,7 @@ mod events;
 mod features;
 mod learned;
 mod metrics;
+mod journey;
 mod progress;
 mod scoring;
 mod segments;
@@ -15,6 +17,7 @@ mod settings;
 mod shared;
 mod simulate;
 mod strategy;
+mod survival;
 mod table;
 mod uplift;
 mod winback;
@@ -29,6 +32,8 @@ mod _churn {
     #[expect(non_upper_case_globals, reason = "the name that Python expects")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
+    #[pymodule_export]
+    use crate::behavior::{Retention, Stickiness, lifecycle_over_time, retention, stickiness};
     #[pymodule_export]
     use crate::customers::Customers;
     #[pymodule_export]
@@ -47,6 +52,9 @@ mod _churn {
         average_precision, bootstrap, brier_score, calibration_drift, calibration_error,
         capture_at, class_separation, confusion, empc, gain_curve, kolmogorov_smirnov, lift_at,
         log_loss, mpc, pr_auc, psi, reliability_curve, roc_auc,
+    use crate::journey::{
+        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
+        hold_out, hold_out_stratified, lot, replay,
     };
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
@@ -58,6 +66,11 @@ mod _churn {
     use crate::simulate::{Shop, SimulatedShop};
     #[pymodule_export]
     use crate::strategy::{Facts, Plan, Playbook, match_actions};
+    #[pymodule_export]
+    use crate::survival::{
+        CoxModel, CoxPH, HazardCurve, KaplanMeier, LogRank, NelsonAalen, SurvivalCurve, WeibullAFT,
+        WeibullModel, concordance_index, logrank, purchase_gaps, survival_brier_score,
+    };
     #[pymodule_export]
     use crate::table::Table;
     #[pymodule_export]

@@ -64,7 +64,7 @@ pub struct LifecycleSettings {
     /// What makes a customer new. Default the first event of any kind.
     pub first_seen: FirstSeen,
     /// The first period told is the one that holds this instant; default the first event's.
-    pub from: Option<Timestamp>,
+    pub since: Option<Timestamp>,
 }
 
 impl Default for LifecycleSettings {
@@ -75,7 +75,7 @@ impl Default for LifecycleSettings {
             week_start: Weekday::default(),
             kinds: vec![EventKind::Purchase],
             first_seen: FirstSeen::default(),
-            from: None,
+            since: None,
         }
     }
 }
@@ -93,23 +93,23 @@ impl LifecycleSettings {
     /// Counts the states of all customers in all periods.
     ///
     /// # Errors
-    /// `UnknownName` for a time zone that is not known; `InvalidParameter` for a `from` that is not
+    /// `UnknownName` for a time zone that is not known; `InvalidParameter` for a `since` that is not
     /// before `as_of`, or more than 100,000 periods; `NotEnoughData` without events; `Cancelled`.
     pub fn table(&self, history: &History<'_>, progress: &Progress<'_>) -> Result<LifecycleTable> {
-        // Periods before `from` decide who is new and who returns.
+        // Periods before `since` decide who is new and who returns.
         let periods = cover(
             PLACE,
             history,
             (&self.time_zone, self.period, self.week_start),
             None,
         )?;
-        let told = match self.from {
+        let told = match self.since {
             None => 0,
-            Some(from) => {
-                let begins = |p: usize| periods.end(p) > from;
+            Some(since) => {
+                let begins = |p: usize| periods.end(p) > since;
                 // Checks that it lies before as_of.
                 let zone = (self.time_zone.as_str(), self.period, self.week_start);
-                cover(PLACE, history, zone, Some(from))?;
+                cover(PLACE, history, zone, Some(since))?;
                 (0..periods.len()).find(|p| begins(*p)).unwrap_or(0)
             }
         };
@@ -306,7 +306,7 @@ mod tests {
             ("ann", "2020-01-05", "purchase"),
         ]);
         let settings = LifecycleSettings {
-            from: Some(Timestamp::parse("2020-01-02T08:00").unwrap()),
+            since: Some(Timestamp::parse("2020-01-02T08:00").unwrap()),
             ..LifecycleSettings::default()
         };
         let table = daily(&log, "2020-01-06", settings);
@@ -315,13 +315,13 @@ mod tests {
         assert_eq!(table.dormant(), [0, 1, 0, 0]);
         assert_eq!(table.resurrecting(), [0, 0, 0, 1]);
         let settings = LifecycleSettings {
-            from: Some(Timestamp::parse("2020-02-02").unwrap()),
+            since: Some(Timestamp::parse("2020-02-02").unwrap()),
             ..LifecycleSettings::default()
         };
         let error = settings
             .table(&history_of(&log, "2020-01-06"), &Progress::none())
             .unwrap_err();
-        assert_eq!(error.what(), "lifecycle_over_time.from");
+        assert_eq!(error.what(), "lifecycle_over_time.since");
     }
 
     #[test]

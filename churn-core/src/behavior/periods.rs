@@ -33,13 +33,13 @@ impl Kinds {
     }
 }
 
-/// The periods of a history: from its first event, or from `from`, to the one that `as_of` cuts or
+/// The periods of a history: from its first event, or from `since`, to the one that `as_of` cuts or
 /// ends. An error without events in that span.
 pub(super) fn cover(
     place: &str,
     history: &History<'_>,
     (time_zone, period, week_start): (&str, Period, Weekday),
-    from: Option<Timestamp>,
+    since: Option<Timestamp>,
 ) -> Result<Periods> {
     let calendar = Calendar::new(time_zone, period, week_start)?;
     let as_of = history.as_of().instant();
@@ -56,16 +56,16 @@ pub(super) fn cover(
         ));
     };
     let last = Timestamp::from_micros(as_of.micros() - 1)?;
-    let begin = from.unwrap_or(first);
+    let begin = since.unwrap_or(first);
     if begin > last {
         return Err(Error::invalid_parameter(
-            format!("{place}.from"),
+            format!("{place}.since"),
             format_args!("an instant before as_of, {as_of}"),
             begin,
         ));
     }
     calendar.periods(begin, last).map_err(|error| {
-        Error::invalid_parameter(format!("{place}.from"), error.expected(), error.got())
+        Error::invalid_parameter(format!("{place}.since"), error.expected(), error.got())
     })
 }
 

@@ -114,7 +114,7 @@ pub struct RetentionSettings {
     pub periods: u32,
     /// The first cohort told is that of the period that holds this instant; default the first with
     /// a customer. Who started before stays in an earlier, untold cohort.
-    pub from: Option<Timestamp>,
+    pub since: Option<Timestamp>,
 }
 
 impl Default for RetentionSettings {
@@ -129,7 +129,7 @@ impl Default for RetentionSettings {
             start_kinds: vec![EventKind::Purchase],
             return_kinds: vec![EventKind::Purchase],
             periods: 12,
-            from: None,
+            since: None,
         }
     }
 }
@@ -205,19 +205,19 @@ impl RetentionSettings {
     ///
     /// # Errors
     /// `UnknownName` for a time zone that is not known; `InvalidParameter` for settings outside
-    /// their domain, a `from` that is not before `as_of`, or a table of more than 20 million cells;
+    /// their domain, a `since` that is not before `as_of`, or a table of more than 20 million cells;
     /// `NotEnoughData` where nothing starts a cohort; `Cancelled`.
     pub fn table(&self, history: &History<'_>, progress: &Progress<'_>) -> Result<RetentionTable> {
         let columns = self.columns()?;
         let rolling = self.rolling()?;
         let zone = (self.time_zone.as_str(), self.period, self.week_start);
         let periods = cover(PLACE, history, zone, None)?;
-        let told = match self.from {
+        let told = match self.since {
             None => 0,
-            Some(from) => {
-                cover(PLACE, history, zone, Some(from))?;
+            Some(since) => {
+                cover(PLACE, history, zone, Some(since))?;
                 (0..periods.len())
-                    .find(|p| periods.end(*p) > from)
+                    .find(|p| periods.end(*p) > since)
                     .unwrap_or(0)
             }
         };
@@ -285,7 +285,7 @@ impl RetentionSettings {
                 "none",
             ));
         };
-        let first = if self.from.is_some() { told } else { first };
+        let first = if self.since.is_some() { told } else { first };
         self.finish(history, periods, first, columns, &counts, rolling)
     }
 
@@ -668,7 +668,7 @@ mod tests {
         assert_eq!(table.cohorts()[0].label, "2020-01-02");
         assert_eq!(counts(&table, 0)[..3], [Some(1), Some(1), Some(0)]);
         let late = RetentionSettings {
-            from: Some(Timestamp::parse("2020-01-03").unwrap()),
+            since: Some(Timestamp::parse("2020-01-03").unwrap()),
             ..settings.clone()
         };
         let table = run(&rows, "2020-01-05", &late).unwrap();

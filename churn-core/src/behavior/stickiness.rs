@@ -41,7 +41,7 @@ pub struct StickinessSettings {
     /// Kinds of event that make a customer active; empty = all. Default purchases.
     pub kinds: Vec<EventKind>,
     /// The first period is the one that holds this instant, whole; default the first event's.
-    pub from: Option<Timestamp>,
+    pub since: Option<Timestamp>,
 }
 
 impl Default for StickinessSettings {
@@ -51,7 +51,7 @@ impl Default for StickinessSettings {
             period: Period::default(),
             week_start: Weekday::default(),
             kinds: vec![EventKind::Purchase],
-            from: None,
+            since: None,
         }
     }
 }
@@ -65,7 +65,7 @@ impl StickinessSettings {
     /// As [`LifecycleSettings::table`](super::LifecycleSettings::table).
     pub fn table(&self, history: &History<'_>, progress: &Progress<'_>) -> Result<Stickiness> {
         let zone = (self.time_zone.as_str(), self.period, self.week_start);
-        let periods = cover(PLACE, history, zone, self.from)?;
+        let periods = cover(PLACE, history, zone, self.since)?;
         let kinds = Kinds::new(&self.kinds);
         let customers = count(
             history,
@@ -148,7 +148,7 @@ mod tests {
                 time_zone: zone.to_owned(),
                 period: Period::Day,
                 kinds,
-                from: from.map(|text| Timestamp::parse(text).unwrap()),
+                since: from.map(|text| Timestamp::parse(text).unwrap()),
                 ..StickinessSettings::default()
             };
             let history = history_of(&log, "2020-01-04");

@@ -103,6 +103,60 @@ impl<'a> NewEvent<'a> {
     }
 }
 
+/// One thing that happened, as data; for callers who keep such things in files.
+///
+/// # Example
+/// ```
+/// use churn_core::journey::EventRecord;
+/// let records: Vec<EventRecord> = churn_core::settings::from_json("events", r#"[
+///     {"customer": "ann", "time": "2021-05-01T12:00:00", "kind": "purchase"},
+///     {"customer": "bea", "time": "2021-05-02", "kind": "unsubscribed", "channel": "sms"}
+/// ]"#)?;
+/// assert_eq!(records[1].event().channel, Some("sms"));
+/// # Ok::<(), churn_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventRecord {
+    /// To whom: a text or a whole number.
+    pub customer: RecordId,
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub kind: Happening,
+    /// Over which channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+}
+
+/// The id of a customer as data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RecordId {
+    /// A whole number, signed where it fits.
+    Int(i64),
+    /// A whole number beyond.
+    Uint(u64),
+    /// A text.
+    Text(String),
+}
+
+impl EventRecord {
+    /// The event that it stands for.
+    pub fn event(&self) -> NewEvent<'_> {
+        NewEvent {
+            customer: match &self.customer {
+                RecordId::Int(id) => CustomerId::Int(*id),
+                RecordId::Uint(id) => CustomerId::Uint(*id),
+                RecordId::Text(id) => CustomerId::Text(id),
+            },
+            time: self.time,
+            kind: self.kind,
+            channel: self.channel.as_deref(),
+        }
+    }
+}
+
 impl From<EventKind> for Happening {
     fn from(kind: EventKind) -> Self {
         Happening::Event(kind)

@@ -1,4 +1,21 @@
 //! Win-back journeys: dated steps, contact policy, hold-out, replay.
+//!
+//! A [`Journey`] is data: who enters, what happens in which order, what ends it. A
+//! [`ContactPolicy`] is data too: how often and when a customer may be contacted at all. An
+//! [`Engine`] made of both is a pure function from one [`State`] to the next:
+//!
+//! ```text
+//! Journey(s) ─┐                 ┌─▶ State ──────────┐ stored between two steps
+//! Playbook ───┼─▶ Engine.step ──┼─▶ contacts        │
+//! Policy ─────┘    ▲  ▲  ▲      └─▶ log with reasons│
+//!        events ───┘  │  └── now                    │
+//!        facts ───────┘◀────────────────────────────┘
+//! ```
+//!
+//! It has no clock, no I/O and no memory of its own: the same arguments give the same answer, in any
+//! language. [`replay`] runs an engine over past events, or over the days to come.
+//!
+//! A line belongs in this room if it names a date, a channel or an order of steps.
 
 mod check;
 mod contact_policy;
@@ -26,10 +43,12 @@ pub use definition::{
 };
 pub use diff::{Difference, differences};
 pub use engine::{Engine, News};
-pub use happening::{Happening, NewEvent};
+pub use happening::{EventRecord, Happening, NewEvent, RecordId};
 pub use holdout::{Holdout, lot};
 pub use learning::{LearnedOption, Learning, LearningSettings, Tally};
 pub use log::{Contact, Decision, LogEntry, Outcome};
 pub use quiet_hours::{Day, QuietHours};
-pub use replay::{Calendar, Comparison, Described, Replay, ReplayDay, replay};
+pub use replay::{
+    Calendar, Comparison, Described, HeldBack, Replay, ReplayDay, events_between, replay,
+};
 pub use state::State;

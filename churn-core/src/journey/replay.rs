@@ -167,8 +167,11 @@ pub fn replay(
     })
 }
 
-/// What the engine hears of the events in `[from, to)`.
-pub(super) fn events_between<'l>(
+/// What an engine listens to of the events of a log in `[from, to)`, ready for a step.
+///
+/// Events told twice change nothing, so a caller whose log receives late events begins as far
+/// before the state's clock as these may be late.
+pub fn events_between<'l>(
     log: &'l EventLog,
     engine: &Engine,
     from: Timestamp,
@@ -246,6 +249,11 @@ impl Replay {
         sum.value()
     }
 
+    /// Names of the channels that [`ReplayDay::by_channel`] counts.
+    pub fn channels(&self) -> &[String] {
+        &self.channels
+    }
+
     /// How many customers had how many contacts: entry *k* counts those with *k*.
     pub fn histogram(&self) -> Vec<u64> {
         let most = self.contacts_per_customer.iter().max().copied();
@@ -256,16 +264,19 @@ impl Replay {
         counts
     }
 
-    /// The rules that held contacts back or dropped them: (rule, held, dropped), where there was
-    /// any.
-    pub fn held_back(&self) -> Vec<(Rejection, u64, u64)> {
+    /// The rules that held contacts back or dropped them, where there was any.
+    pub fn held_back(&self) -> Vec<HeldBack> {
         let sum = |of: fn(&ReplayDay) -> &[u64; Rejection::ALL.len()], i: usize| {
             self.days.iter().map(|day| of(day)[i]).sum::<u64>()
         };
         let rules = Rejection::ALL.iter().enumerate();
         rules
-            .map(|(i, rule)| (*rule, sum(|d| &d.held, i), sum(|d| &d.skipped, i)))
-            .filter(|(_, held, skipped)| held + skipped > 0)
+            .map(|(i, rule)| HeldBack {
+                rule: *rule,
+                held: sum(|d| &d.held, i),
+                dropped: sum(|d| &d.skipped, i),
+            })
+            .filter(|all| all.held + all.dropped > 0)
             .collect()
     }
 
@@ -381,11 +392,16 @@ impl fmt::Display for Calendar<'_> {
             line(f, &date, days)?;
         }
         line(f, "total", &replay.days)?;
-        for (rule, held, skipped) in replay.held_back() {
+        for HeldBack {
+            rule,
+            held,
+            dropped,
+        } in replay.held_back()
+        {
+            let rule = rule.name();
             writeln!(
                 f,
-                "held back by {}: {held} for later, {skipped} dropped",
-                rule.name()
+                "held back by {rule}: {held} for later, {dropped} dropped"
             )?;
         }
         write!(f, "contacts per customer:")?;
@@ -394,6 +410,17 @@ impl fmt::Display for Calendar<'_> {
         }
         Ok(())
     }
+}
+
+/// How many contacts a rule held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldBack {
+    /// The rule.
+    pub rule: Rejection,
+    /// Contacts that had to wait; one that waited twice counts twice.
+    pub held: u64,
+    /// Contacts that were dropped.
+    pub dropped: u64,
 }
 
 /// Two replays of the same days side by side; `Display` prints it.
@@ -416,7 +443,7 @@ pub struct Comparison {
     /// Contacts of either per channel.
     pub channels: Vec<(String, u64, u64)>,
     /// What held back contacts of either: rule, held, dropped.
-    pub held_back: (Vec<(Rejection, u64, u64)>, Vec<(Rejection, u64, u64)>),
+    pub held_back: (Vec<HeldBack>, Vec<HeldBack>),
     /// The currency of the costs.
     pub currency: String,
 }
@@ -435,9 +462,9 @@ impl fmt::Display for Comparison {
         let name = format!("cost ({})", self.currency);
         row(&name, &money(self.cost.0), &money(self.cost.1))?;
         for rule in Rejection::ALL {
-            let of = |list: &[(Rejection, u64, u64)]| {
-                let found = list.iter().find(|(r, ..)| *r == rule);
-                found.map_or(0, |(_, held, skipped)| held + skipped)
+            let of = |list: &[HeldBack]| {
+                let found = list.iter().find(|all| all.rule == rule);
+                found.map_or(0, |all| all.held + all.dropped)
             };
             let (a, b) = (of(&self.held_back.0), of(&self.held_back.1));
             if a + b > 0 {

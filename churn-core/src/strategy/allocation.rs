@@ -22,6 +22,7 @@ pub struct Allocation {
     pub(crate) bound: f64,
     pub(crate) spent: f64,
     pub(crate) chosen: usize,
+    pub(crate) passes: usize,
     pub(crate) prices: Vec<Price>,
     pub(crate) curve: Vec<CurvePoint>,
     pub(crate) profits: Vec<f64>,
@@ -43,6 +44,8 @@ pub(crate) struct Market {
     pub(crate) classes: Vec<u32>,
     pub(crate) budget: Option<usize>,
     pub(crate) duals: Vec<f64>,
+    /// What each constraint speaks of.
+    pub(crate) subjects: Vec<String>,
 }
 
 /// What a constraint of a plan is.
@@ -128,6 +131,11 @@ impl Allocation {
     /// Number of customers with an action.
     pub fn chosen(&self) -> usize {
         self.chosen
+    }
+
+    /// Passes over all customers that finding the prices took.
+    pub fn passes(&self) -> usize {
+        self.passes
     }
 
     /// The constraints with their prices, in the order of the settings.

@@ -205,7 +205,7 @@ impl Design {
                 .map(|k| gram[j * p + k] * gram[j * p + k] * gram[k * p + k])
                 .sum();
             let pivot = gram[j * p + j] - left;
-            if !(pivot > 1e-9 * n) {
+            if pivot.is_nan() || pivot <= 1e-9 * n {
                 return Err(Error::new(
                     ErrorKind::InvalidValue,
                     format!("{place}.{}", self.names[j]),

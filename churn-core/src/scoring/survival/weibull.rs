@@ -151,8 +151,9 @@ impl Problem {
             for a in 0..m {
                 value.gradient[a] += residual * slope[a];
                 let scaled = hazard * slope[a];
-                for b in 0..=a {
-                    value.information[a * m + b] += scaled * slope[b];
+                let row = &mut value.information[a * m..=a * m + a];
+                for (sum, slope) in row.iter_mut().zip(&slope) {
+                    *sum += scaled * slope;
                 }
             }
         }
@@ -163,9 +164,9 @@ impl Problem {
         let mut value = self.at(place)?;
         let (p, m) = (self.width(), place.len());
         let mut objective = value.log_likelihood;
-        for j in 1..=p {
-            objective -= 0.5 * self.strength * place[j] * place[j];
-            value.gradient[j] -= self.strength * place[j];
+        for (j, x) in place.iter().enumerate().take(p + 1).skip(1) {
+            objective -= 0.5 * self.strength * x * x;
+            value.gradient[j] -= self.strength * x;
             value.information[j * m + j] += self.strength;
         }
         Some((objective, value))

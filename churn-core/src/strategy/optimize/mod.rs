@@ -327,7 +327,7 @@ fn answer(
         }
     });
     // A budget that was added for the curve alone is no constraint of the plan.
-    let prices = prices.filter(|price| price.limit < f64::MAX).collect();
+    let prices: Vec<Price> = prices.filter(|price| price.limit < f64::MAX).collect();
     let playbook = pricing.effects.playbook().clone();
     let rules = pricing.effects.rules().clone();
     let allocation = Allocation {
@@ -340,6 +340,7 @@ fn answer(
         },
         spent: spent.value(),
         chosen,
+        passes: solution.passes,
         prices,
         curve,
         profits,
@@ -359,6 +360,7 @@ fn answer(
             classes: problem.classes,
             budget: problem.budget,
             duals: solution.duals,
+            subjects: names.into_iter().map(|name| name.subject).collect(),
         },
     };
     Plan::new(playbook, rules, facts, &choices, Some(allocation))
