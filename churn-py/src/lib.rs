@@ -2,9 +2,11 @@
 
 mod convert;
 mod customers;
+mod describer;
 mod errors;
 mod events;
 mod features;
+mod files;
 mod progress;
 mod scoring;
 mod segments;
@@ -12,6 +14,7 @@ mod settings;
 mod shared;
 mod simulate;
 mod strategy;
+mod stream;
 mod table;
 mod winback;
 
@@ -28,6 +31,8 @@ mod _churn {
     #[pymodule_export]
     use crate::customers::Customers;
     #[pymodule_export]
+    use crate::describer::Describer;
+    #[pymodule_export]
     use crate::events::EventLog;
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary};
@@ -41,6 +46,8 @@ mod _churn {
     use crate::simulate::{Shop, SimulatedShop};
     #[pymodule_export]
     use crate::strategy::{Facts, Plan, Playbook, match_actions};
+    #[pymodule_export]
+    use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
     use crate::table::Table;
     #[pymodule_export]

@@ -32,7 +32,7 @@ mod column;
 mod read;
 mod write;
 
-pub use read::EventBatches;
+pub use read::{BatchReader, EventBatches};
 pub use write::{
     BatchBuilder, batch_stream, cleaning_batch, feature_batch, plan_batch, score_batch,
     segment_batch, summary_batch,
