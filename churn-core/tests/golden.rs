@@ -25,10 +25,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// Every operation that a golden file may name, each of which some file must name.
-const OPERATIONS: [&str; 16] = [
+const OPERATIONS: [&str; 17] = [
     "defaults",
     "errors",
     "events.clean",
+    "events.load",
     "features.build",
     "features.population",
     "features.summary",
@@ -53,6 +54,7 @@ fn answer(operation: &str, inputs: Inputs) -> Result<Value> {
             Ok(describe(&error))
         }
         "events.clean" => events_clean(&inputs),
+        "events.load" => events_load(&inputs),
         "features.build" => {
             let log = inputs.log()?;
             let table = build(&log.history(inputs.as_of()?), &inputs.features()?)?;
@@ -98,6 +100,22 @@ fn events_clean(inputs: &Inputs) -> Result<Value> {
         "customers": ids(log.customers()),
         "channels": log.channels(),
     }))
+}
+
+fn events_load(inputs: &Inputs) -> Result<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/saved");
+    let file = fs::read(path.join(inputs.text("file"))).unwrap();
+    let loaded = EventLog::from_bytes(&file)?;
+    let table = build(&loaded.history(inputs.as_of()?), &inputs.features()?)?;
+    let mut answer = columns(&table);
+    let mut same = true;
+    for log in [loaded, inputs.log()?] {
+        let mut saved = Vec::new();
+        log.save(&mut saved)?;
+        same &= saved == file;
+    }
+    answer["same_file"] = json!(same);
+    Ok(answer)
 }
 
 fn features_population(inputs: &Inputs) -> Result<Value> {

@@ -139,6 +139,16 @@ fn append() {
 }
 
 #[test]
+fn saved() {
+    compile_and_run("test_saved.c");
+}
+
+#[test]
+fn stream() {
+    compile_and_run("test_stream.c");
+}
+
+#[test]
 fn summary() {
     compile_and_run("test_summary.c");
 }

@@ -3,6 +3,7 @@
 Their form and every operation are described in `churn-core/tests/golden/README.md`.
 """
 
+import io
 import json
 import math
 from collections.abc import Callable
@@ -135,6 +136,18 @@ def events_clean(inputs: Inputs) -> Any:
     }
 
 
+def events_load(inputs: Inputs) -> Any:
+    file = (FOLDER / "saved" / inputs["file"]).read_bytes()
+    loaded = churn.EventLog.load(file)
+    answer = columns(loaded.features(inputs["as_of"], **inputs["features"]))
+    saved = []
+    for one in [loaded, log(inputs)]:
+        buffer = io.BytesIO()
+        one.save(buffer)
+        saved.append(buffer.getvalue())
+    return {**answer, "same_file": saved == [file, file]}
+
+
 def features_population(inputs: Inputs) -> Any:
     stored = features(inputs).population.to_json()
     population = churn.Population.from_json(stored)
@@ -254,6 +267,7 @@ OPERATIONS: dict[str, Callable[[Inputs], Any]] = {
     "defaults": lambda inputs: churn.defaults(inputs["settings"]),
     "errors": errors,
     "events.clean": events_clean,
+    "events.load": events_load,
     "features.build": lambda inputs: columns(features(inputs)),
     "features.population": features_population,
     "features.summary": features_summary,

@@ -10,7 +10,10 @@ import numpy.typing as npt
 from typing_extensions import disjoint_base
 
 from .types import (
+    Appended,
     ArrowStream,
+    BinaryReader,
+    BinaryWriter,
     Cleaning,
     CleaningReport,
     ColumnNames,
@@ -43,9 +46,11 @@ __all__ = [
     "CoxModel",
     "CoxPH",
     "Customers",
+    "Describer",
     "EventLog",
     "Facts",
     "FeatureTable",
+    "FeatureTables",
     "Grid",
     "Journey",
     "JourneyEngine",
@@ -56,6 +61,8 @@ __all__ = [
     "KaplanMeier",
     "LogRank",
     "NelsonAalen",
+    "LogStream",
+    "PartitionedLog",
     "Plan",
     "Playbook",
     "Population",
@@ -153,6 +160,42 @@ class EventLog:
         Late events are fine: the new log equals one built from all rows, and is cleaned as this
         one was. Only the customers of the batch are ordered again.
         """
+    def append(
+        self,
+        data: ArrowStream | Mapping[str, Sequence[Any] | npt.NDArray[Any]],
+        *,
+        names: ColumnNames | None = None,
+        progress: Progress | None = None,
+    ) -> Appended:
+        """Adds a batch of events to this log, which equals one built from all rows then.
+
+        Only the customers of the batch are ordered again; tables made before stay as they are, and
+        ``FeatureTable.refreshed`` brings them up to date. On an error the log is as it was before.
+        """
+    def save(
+        self, target: str | PathLike[str] | BinaryWriter, *, progress: Progress | None = None
+    ) -> None:
+        """Writes the log to a path or a binary file, in the library's own form.
+
+        At a path there is the old file until the new one is whole.
+        """
+    @staticmethod
+    def load(
+        source: str | PathLike[str] | bytes | BinaryReader, *, progress: Progress | None = None
+    ) -> EventLog:
+        """Reads a saved log; one that is cut short, damaged or forged is an InvalidValueError."""
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def describer(
+        self,
+        as_of: Instant,
+        *,
+        population: Population | None = None,
+        **spec: Unpack[FeatureSpec],
+    ) -> Describer:
+        """Prepares to describe one customer at a time, as the log is when asked.
+
+        Without a ``population`` learned before it learns from all customers now.
+        """
     def features(
         self,
         as_of: Instant,
@@ -189,6 +232,125 @@ class EventLog:
     def report(self) -> CleaningReport:
         """What cleaning did."""
 
+@final
+class Describer:
+    """Describes customers of a log one by one, with the numbers that a table would have."""
+
+    def describe(self, customer: CustomerId) -> dict[str, float]:
+        """The features of one customer as the log is now.
+
+        UnknownNameError for a customer without event before the instant.
+        """
+    @property
+    def as_of(self) -> datetime:
+        """The instant that is described."""
+    @property
+    def population(self) -> Population:
+        """What all customers together taught."""
+
+@final
+class LogStream:
+    """Takes batches of events one by one, of logs of any length.
+
+    Rows are cleaned as in one ``EventLog`` of all of them and spread over files in a folder inside
+    ``scratch`` (default: where Python keeps temporary files), customer by customer. One partition at
+    a time must fit into memory.
+    """
+
+    def __new__(
+        cls,
+        scratch: str | PathLike[str] | None = None,
+        *,
+        partitions: int | None = None,
+        buffer_bytes: int | None = None,
+        **cleaning: Unpack[Cleaning],
+    ) -> LogStream: ...
+    def push(
+        self,
+        data: ArrowStream | Mapping[str, Sequence[Any] | npt.NDArray[Any]],
+        *,
+        names: ColumnNames | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Adds a batch, or all batches of an Arrow reader one by one.
+
+        A batch that fails is left out whole, and errors name the row in the whole stream.
+        """
+    def push_csv(
+        self,
+        source: str | PathLike[str] | bytes,
+        *,
+        names: ColumnNames | None = None,
+        delimiter: str | None = None,
+        unreadable: Literal["reject", "drop"] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Adds a CSV file, plain or gzip, however long."""
+    def finish(self, *, progress: Progress | None = None) -> PartitionedLog:
+        """Orders the partitions; the stream is used up then."""
+    @property
+    def rows(self) -> int:
+        """Number of rows pushed so far."""
+
+@final
+class PartitionedLog:
+    """The logs of a stream, one per partition, in files that go with it.
+
+    Every customer is in one partition with all events.
+    """
+
+    @property
+    def partitions(self) -> int:
+        """Number of partitions."""
+    def log(self, partition: int, *, progress: Progress | None = None) -> EventLog:
+        """The log of one partition, which counts only its own rows in its report."""
+    def partition_of(self, customer: CustomerId) -> int:
+        """The partition that holds a customer, known or not."""
+    def learn(
+        self,
+        as_of: Instant,
+        *,
+        progress: Progress | None = None,
+        **spec: Unpack[FeatureSpec],
+    ) -> Population:
+        """What all customers of all partitions together teach."""
+    def features(
+        self,
+        as_of: Instant,
+        *,
+        population: Population | None = None,
+        progress: Progress | None = None,
+        **spec: Unpack[FeatureSpec],
+    ) -> FeatureTables:
+        """The feature tables, one partition after another.
+
+        Together they hold the rows of the one table of the whole log, bit for bit.
+        """
+    def __len__(self) -> int:
+        """Number of events."""
+    @property
+    def customer_count(self) -> int:
+        """Number of customers."""
+    @property
+    def channels(self) -> list[str]:
+        """Names of the channels, sorted."""
+    @property
+    def time_range(self) -> tuple[datetime, datetime] | None:
+        """First and last instant, or None for an empty stream."""
+    @property
+    def report(self) -> CleaningReport:
+        """What cleaning did to the whole stream."""
+
+@final
+class FeatureTables:
+    """Feature tables of a stream, each built when it is asked for."""
+
+    @property
+    def population(self) -> Population:
+        """What all customers together taught."""
+    def __iter__(self) -> FeatureTables: ...
+    def __next__(self) -> FeatureTable: ...
+
 @disjoint_base
 class Table:
     """Named columns of equal length; the base of every result.
@@ -223,6 +385,29 @@ class FeatureTable(Table):
         columns: Mapping[str, Sequence[float | None] | npt.NDArray[Any]],
     ) -> FeatureTable:
         """A table of the caller's own features; customers must ascend and differ."""
+    def refreshed(
+        self,
+        log: EventLog,
+        touched: Customers | Sequence[CustomerId],
+        *,
+        progress: Progress | None = None,
+        **spec: Unpack[FeatureSpec],
+    ) -> FeatureTable:
+        """The table brought up to date with a log that was appended to.
+
+        ``touched`` are all customers whose events changed since, as ``EventLog.append`` tells them;
+        only they are described anew. ``spec`` is that of the table. Equal, bit for bit, to
+        ``log.features`` with the table's population.
+        """
+    def save(
+        self, target: str | PathLike[str] | BinaryWriter, *, progress: Progress | None = None
+    ) -> None:
+        """Writes the table to a path or a binary file, bit for bit."""
+    @staticmethod
+    def load(
+        source: str | PathLike[str] | bytes | BinaryReader, *, progress: Progress | None = None
+    ) -> FeatureTable:
+        """Reads a saved table, without its population: keep that as JSON."""
     @property
     def customers(self) -> Customers:
         """The customers, one per row."""
