@@ -10,11 +10,13 @@ Or step by step: EventLog -> features -> Scorecard.score -> RiskTiers.assign, Gr
 Facts, Playbook -> match_actions.
 """
 
+from . import metrics
 from ._churn import (
     Customers,
     EventLog,
     Facts,
     FeatureTable,
+    FittedModel,
     Grid,
     Plan,
     Playbook,
@@ -28,9 +30,11 @@ from ._churn import (
     Shop,
     SimulatedShop,
     Table,
+    TrainingData,
     WinBack,
     __version__,
     defaults,
+    drivers,
     lifecycle,
     match_actions,
     winback,
@@ -47,14 +51,17 @@ from .exceptions import (
     NotEnoughDataError,
     UnknownNameError,
 )
+from .model import ChurnModel
 
 __all__ = [
     "CancelledError",
     "ChurnError",
+    "ChurnModel",
     "Customers",
     "EventLog",
     "Facts",
     "FeatureTable",
+    "FittedModel",
     "Grid",
     "InfeasibleError",
     "InvalidParameterError",
@@ -75,11 +82,14 @@ __all__ = [
     "Shop",
     "SimulatedShop",
     "Table",
+    "TrainingData",
     "UnknownNameError",
     "WinBack",
     "__version__",
     "defaults",
+    "drivers",
     "lifecycle",
     "match_actions",
+    "metrics",
     "winback",
 ]
