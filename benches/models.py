@@ -100,7 +100,7 @@ def linear():
 def models(ours):
     return {
         OURS: lambda: churn.ChurnModel(**ours),
-        "LightGBM": lambda: lightgbm.LGBMClassifier(verbose=-1, n_jobs=2),
+        "LightGBM": lambda: lightgbm.LGBMClassifier(verbose=-1, n_jobs=1),
         "HistGradientBoosting": lambda: HistGradientBoostingClassifier(categorical_features="from_dtype"),
         "LogisticRegression": linear,
     }

@@ -31,7 +31,10 @@ mod _churn {
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary};
     #[pymodule_export]
-    use crate::learned::{FittedModel, TrainingData, drivers};
+    use crate::learned::{
+        FittedModel, Pca, TrainingData, cross_validate, drivers, make_folds, mutual_information,
+        search, variation,
+    };
     #[pymodule_export]
     use crate::metrics::{
         average_precision, bootstrap, brier_score, calibration_drift, calibration_error,
