@@ -17,8 +17,10 @@
 // The contract is the same for all functions and stands above.
 #![allow(clippy::missing_safety_doc)]
 
+pub mod analysis;
 pub mod append;
 mod arrow;
+pub mod behavior;
 pub mod bytes;
 pub mod cleaning;
 pub mod columns;
@@ -34,6 +36,10 @@ pub mod scoring;
 pub mod segments;
 pub mod strategy;
 pub mod summary;
+pub mod survival;
 pub mod texts;
 pub mod version;
 pub mod winback;
+
+#[global_allocator]
+static MEMORY: churn_memory::LargePages = churn_memory::LargePages;

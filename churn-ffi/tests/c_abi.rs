@@ -144,6 +144,11 @@ fn summary() {
 }
 
 #[test]
+fn analysis() {
+    compile_and_run("test_analysis.c");
+}
+
+#[test]
 fn csv() {
     compile_and_run("test_csv.c");
 }

@@ -7,7 +7,7 @@ use std::{env, fs};
 
 /// The sources whose exported items make the header, in the order of the flow; not `lib.rs`, from
 /// which cbindgen would follow every `mod` and declare everything again.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 20] = [
     "version.rs",
     "error.rs",
     "texts.rs",
@@ -25,6 +25,9 @@ const SOURCES: [&str; 17] = [
     "segments.rs",
     "strategy.rs",
     "winback.rs",
+    "analysis.rs",
+    "survival.rs",
+    "behavior.rs",
 ];
 
 fn root() -> &'static Path {

@@ -139,7 +139,10 @@ pub(crate) fn winback(
     WinBack::wrap(py, flow)
 }
 
-fn read(py: Python<'_>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<WinBackSettings> {
+pub(crate) fn read(
+    py: Python<'_>,
+    settings: Option<&Bound<'_, PyDict>>,
+) -> PyResult<WinBackSettings> {
     let Some(settings) = settings else {
         return settings::read(py, "winback", None);
     };

@@ -9,7 +9,11 @@ use arrow_schema::{ArrowError, Schema};
 
 use super::column::Column;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{ColumnNames, EventColumns, EventKind, KindColumn, Roles, ValueColumn};
+use crate::events::{
+    ColumnNames, EventColumns, EventKind, KindColumn, LogStream, Roles, Scratch, ValueColumn,
+    check_event_count,
+};
+use crate::progress::Progress;
 use crate::time::TimeUnit;
 
 /// The columns of an Arrow table that play a role in the log, checked and kept alive.
@@ -116,6 +120,7 @@ impl EventBatches {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        check_event_count((self.rows as u64).saturating_add(batch.num_rows() as u64))?;
         let columns = [&mut self.customer, &mut self.time]
             .into_iter()
             .chain(&mut self.kind)
@@ -160,6 +165,50 @@ impl EventBatches {
             item: self.item.as_ref().map(Column::ids).transpose()?,
             unreadable_cells: 0,
         })
+    }
+}
+
+impl<S: Scratch> LogStream<S> {
+    /// Adds all batches of a reader one by one, so that a table larger than memory passes through.
+    ///
+    /// # Errors
+    /// As [`EventBatches::from_reader`] and [`push`](Self::push), with rows counted from the start
+    /// of the stream; batches before the one that failed stay in the stream.
+    pub fn push_reader(
+        &mut self,
+        reader: impl RecordBatchReader,
+        names: &ColumnNames,
+        progress: &Progress<'_>,
+    ) -> Result<()> {
+        let mut reader = reader;
+        let empty = EventBatches::empty(&reader.schema(), names)?;
+        while let Some(batch) = guarded(|| reader.next().transpose())? {
+            let mut events = empty.clone();
+            let before = self.rows();
+            let in_stream = |error: Error| match error.row() {
+                Some(row) => error.at_row((before + row) as usize),
+                None => error,
+            };
+            events.push(&batch).map_err(in_stream)?;
+            let columns = events.columns().map_err(in_stream)?;
+            self.push(&columns, progress)?;
+        }
+        Ok(())
+    }
+
+    /// Adds all batches of a C-data stream one by one; it is released at the end.
+    ///
+    /// # Errors
+    /// As [`push_reader`](Self::push_reader); `InvalidValue` for a stream that is released or whose
+    /// schema cannot be read.
+    pub fn push_stream(
+        &mut self,
+        stream: FFI_ArrowArrayStream,
+        names: &ColumnNames,
+        progress: &Progress<'_>,
+    ) -> Result<()> {
+        let reader = guarded(|| RecordBatchStreamReader::try_new(stream))?;
+        self.push_reader(reader, names, progress)
     }
 }
 

@@ -340,6 +340,17 @@ impl BatchBuilder {
         self.column(name, column, false)
     }
 
+    /// The id of one customer per row, in the type of the ids; `rows` are rows of `customers`.
+    pub fn customer_rows(self, name: &str, customers: &Customers, rows: &[u32]) -> Self {
+        let ids = || rows.iter().map(|row| customers.get(*row as usize));
+        let column: ArrayRef = match customers.store() {
+            IdStore::Int(_) => Arc::new(ids().map(as_int).collect::<Int64Array>()),
+            IdStore::Uint(_) => Arc::new(ids().map(as_uint).collect::<UInt64Array>()),
+            IdStore::Text { .. } => text_array(ids().map(as_text)),
+        };
+        self.column(name, column, false)
+    }
+
     /// Numbers that are all there; NaN stays NaN.
     pub fn numbers(self, name: &str, numbers: &[f64]) -> Self {
         self.column(name, Arc::new(Float64Array::from(numbers.to_vec())), false)

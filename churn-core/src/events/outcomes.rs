@@ -143,13 +143,8 @@ impl<'l> Holdout<'l> {
         from: Timestamp,
         to: Timestamp,
     ) -> impl Iterator<Item = Event> + use<'l> {
-        let log = self.log;
-        let span = log.spans[self.customers.store_row(row)].range();
-        let times = &log.times[span.clone()];
         let from = from.max(self.as_of.instant());
-        let first = times.partition_point(|time| *time < from.micros());
-        let end = times.partition_point(|time| *time < to.micros()).max(first);
-        (span.start + first..span.start + end).map(move |i| log.event(i))
+        self.log.between(self.customers.store_row(row), from, to)
     }
 
     /// What became of each customer, given until when (exclusive) the log observed everything;

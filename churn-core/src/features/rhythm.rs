@@ -22,13 +22,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::FeatureInfo;
-use super::purchases::{Gaps, Purchases};
+use super::block::Out;
+use super::needs::Need;
+use super::purchases::Gaps;
+use super::sweep::Sight;
 use crate::error::{Error, Result};
-use crate::events::{Event, EventKind};
+use crate::events::EventKind;
 use crate::math::gamma_table::GammaQuantiles;
 use crate::math::special::gamma_q;
 use crate::math::stats::squared_deviations;
-use crate::time::AsOf;
 
 /// How strongly a customer's rhythm is drawn towards the population's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,6 +110,8 @@ impl GapPrior {
 pub(super) const COUNT: usize = 8;
 /// Positions of the two features that need quantiles, which cost more than the others together.
 pub(super) const OVERDUE: std::ops::Range<usize> = 5..7;
+/// Position of the tail, which is as dear.
+pub(super) const TAIL: usize = 3;
 
 pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
     const NO_RHYTHM: &str = "NaN for those who never bought, and for all if nobody in the population bought on two days; one-time buyers have the population's rhythm";
@@ -161,6 +165,11 @@ pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
         .at_least(0.0)
         .at_most(1.0),
     ]);
+}
+
+/// In the order of the catalogue.
+pub(super) fn needs(out: &mut Vec<Need>) {
+    out.extend((0..COUNT).map(|_| Need::of([EventKind::Purchase])));
 }
 
 /// Gap distributions of customers under one population.
@@ -219,65 +228,64 @@ fn shape(relative_variance: f64) -> f64 {
     (1.0 / relative_variance).clamp(SHAPES.0, SHAPES.1)
 }
 
-/// Bought in which of the last four calendar months before `as_of`.
-#[derive(Debug, Clone)]
-pub(super) struct Months {
-    /// `as_of` minus 1, 2, 3, 4 months.
-    starts: [i64; 4],
-    bought: [bool; 4],
+/// A buyer's rhythm at an instant, computed once for all who ask.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rhythm {
+    personal: Personal,
+    silence: f64,
+    tail: Option<f64>,
 }
 
-impl Months {
-    pub(super) fn new(as_of: AsOf) -> Self {
-        Months {
-            starts: [1, 2, 3, 4].map(|n| as_of.instant().minus_months(n).micros()),
-            bought: [false; 4],
+impl Rhythm {
+    /// `None` for those who never bought; `with_tail` where the tail will be asked for anyway.
+    pub(super) fn of(sight: &Sight<'_>, model: &RhythmModel, with_tail: bool) -> Option<Self> {
+        let purchases = &sight.state.purchases;
+        if purchases.days == 0 {
+            return None;
         }
+        let personal = model.personal(&purchases.gaps);
+        let silence = purchases.silence(sight.as_of());
+        Some(Rhythm {
+            personal,
+            silence,
+            tail: with_tail.then(|| personal.tail(silence)),
+        })
     }
 
-    pub(super) fn reset(&mut self) {
-        self.bought = [false; 4];
-    }
-
+    /// Probability that a gap is at least as long as the silence today.
     #[inline]
-    pub(super) fn push(&mut self, event: &Event) {
-        let time = event.time.micros();
-        if event.kind == EventKind::Purchase
-            && let Some(month) = self.starts.iter().position(|start| time >= *start)
-        {
-            self.bought[month] = true;
-        }
-    }
-
-    fn regular_then_silent(&self) -> bool {
-        self.bought == [false, true, true, true]
+    pub(super) fn tail(&self) -> f64 {
+        self.tail
+            .unwrap_or_else(|| self.personal.tail(self.silence))
     }
 }
 
-/// `model` is `None` where the population has no gaps.
+/// `rhythm` and `model` are `None` where there is no rhythm.
 pub(super) fn finish(
-    purchases: &Purchases,
-    months: &Months,
+    sight: &Sight<'_>,
+    rhythm: Option<&Rhythm>,
     model: Option<&RhythmModel>,
-    as_of: i64,
-    out: &mut [f64],
+    out: &mut Out<'_>,
 ) {
-    out.fill(f64::NAN);
-    let gaps = &purchases.gaps;
-    out[2] = gaps.count as f64;
-    out[7] = f64::from(u8::from(months.regular_then_silent()));
-    let Some(model) = model.filter(|_| purchases.days > 0) else {
+    out.set(2, sight.state.purchases.gaps.count as f64);
+    let bought = sight.lines_by_month().map(|lines| lines > 0);
+    let regular_then_silent = bought == [false, true, true, true];
+    out.set(7, f64::from(u8::from(regular_then_silent)));
+    let (Some(rhythm), Some(model)) = (rhythm, model) else {
+        for j in [0, 1, 3, 4, 5, 6] {
+            out.set(j, f64::NAN);
+        }
         return;
     };
-    let personal = model.personal(gaps);
-    let silence = purchases.silence(as_of);
-    out[0] = personal.mean;
-    out[1] = personal.spread;
-    out[3] = personal.tail(silence);
-    out[4] = personal.mean - silence;
+    let (personal, silence) = (&rhythm.personal, rhythm.silence);
+    out.set(0, personal.mean);
+    out.set(1, personal.spread);
+    out.set(3, rhythm.tail.unwrap_or(f64::NAN));
+    out.set(4, personal.mean - silence);
     if let Some(quantiles) = &model.quantiles {
-        for (out, quantiles) in out[OVERDUE].iter_mut().zip(quantiles) {
-            *out = quantiles.over_shape(personal.shape) * personal.mean - silence;
+        for (j, quantiles) in OVERDUE.zip(quantiles) {
+            let quantile = quantiles.over_shape(personal.shape) * personal.mean;
+            out.set(j, quantile - silence);
         }
     }
 }
@@ -288,7 +296,7 @@ mod tests {
     use crate::features::testing::{column, log};
     use crate::features::{FeatureSpec, FeatureTable, build};
     use crate::math::special::gamma_quantile;
-    use crate::{EventLog, Timestamp};
+    use crate::{AsOf, EventLog, Timestamp};
 
     fn table(log: &EventLog, as_of: &str, rhythm: RhythmSettings) -> FeatureTable {
         let spec = FeatureSpec {

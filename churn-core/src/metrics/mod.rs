@@ -7,6 +7,7 @@
 //! | what does a decision at a threshold do? | [`Confusion`] |
 //! | what is it worth? | [`mpc`], [`empc`] |
 //! | did the data move? | [`psi`], [`kolmogorov_smirnov`] |
+//! | whom does the contact change? | [`uplift`] |
 //! | how sure is all that? | [`Bootstrap`] |
 //!
 //! Labels are 1 (churned) and 0 (stayed); the higher the score, the more likely a churn. Weights
@@ -20,6 +21,7 @@ mod probability;
 mod profit;
 mod ranking;
 mod threshold;
+pub mod uplift;
 
 pub use bootstrap::{Bootstrap, Interval};
 pub(crate) use drift::shares;

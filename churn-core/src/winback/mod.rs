@@ -2,10 +2,12 @@
 
 #[cfg(feature = "csv")]
 mod export;
+mod journeys;
 mod story;
 
 #[cfg(feature = "csv")]
 pub use export::PLAN_COLUMNS;
+pub use journeys::{JourneySettings, JourneySource, Loaded, PolicySource};
 
 use serde::{Deserialize, Serialize};
 

@@ -14,28 +14,53 @@ from .types import (
     Cleaning,
     CleaningReport,
     ColumnNames,
+    Covariates,
+    CoxSettings,
     CustomerId,
     FeatureInfo,
     FeatureSpec,
+    Flags,
     Instant,
+    KaplanMeierSettings,
+    Labels,
     Language,
+    LifecycleOverTimeSettings,
+    LogRankWeights,
+    NelsonAalenSettings,
+    Numbers,
     Progress,
+    RetentionSettings,
     RiskCuts,
     ShopSettings,
+    StickinessSettings,
     SummarySettings,
+    WeibullSettings,
     WinBackSettings,
 )
 
 __all__ = [
+    "ContactPolicy",
+    "CoxModel",
+    "CoxPH",
     "Customers",
     "EventLog",
     "Facts",
     "FeatureTable",
     "Grid",
+    "Journey",
+    "JourneyEngine",
+    "JourneyOutcome",
+    "JourneyReplay",
+    "JourneyState",
+    "HazardCurve",
+    "KaplanMeier",
+    "LogRank",
+    "NelsonAalen",
     "Plan",
     "Playbook",
     "Population",
     "Reason",
+    "Retention",
     "RfmSummary",
     "RiskTiers",
     "Scorecard",
@@ -43,12 +68,28 @@ __all__ = [
     "Segments",
     "Shop",
     "SimulatedShop",
+    "Stickiness",
+    "SurvivalCurve",
     "Table",
+    "WeibullAFT",
+    "WeibullModel",
     "WinBack",
     "__version__",
+    "concordance_index",
     "defaults",
+    "hold_out",
+    "hold_out_stratified",
     "lifecycle",
+    "lot",
     "match_actions",
+    "replay",
+    "lifecycle_over_time",
+    "logrank",
+    "match_actions",
+    "purchase_gaps",
+    "retention",
+    "stickiness",
+    "survival_brier_score",
     "winback",
 ]
 
@@ -442,6 +483,212 @@ def match_actions(playbook: Playbook, facts: Facts) -> Plan:
     """Gives each customer an action of the playbook, or none."""
 
 @final
+class Journey:
+    """Who enters, what happens in which order and what ends it; read like a document."""
+
+    DEFAULT_TOML: Final[str]
+    """The default journey as TOML: a start to copy and to adapt."""
+
+    @staticmethod
+    def default_for(playbook: Playbook, facts: Facts) -> Journey:
+        """The default journey, checked against this playbook and the names of these facts."""
+    @staticmethod
+    def from_toml(text: str, playbook: Playbook, facts: Facts) -> Journey:
+        """Reads a journey from TOML and checks it against this playbook and the names of these
+        facts."""
+    @staticmethod
+    def from_json(text: str, playbook: Playbook, facts: Facts) -> Journey:
+        """Reads a journey from JSON and checks it against this playbook and the names of these
+        facts."""
+    def __eq__(self, value: object, /) -> bool: ...
+    def to_toml(self) -> str:
+        """The journey as TOML."""
+    def to_json(self) -> str:
+        """The journey as JSON."""
+    def differences(self, other: Journey) -> list[str]:
+        """Where this journey and another differ, one line per place."""
+    @property
+    def id(self) -> str:
+        """Id of the journey."""
+    @property
+    def steps(self) -> list[str]:
+        """Ids of the steps."""
+
+@final
+class ContactPolicy:
+    """How often, when and over which channels customers may be contacted; read like a document."""
+
+    DEFAULT_TOML: Final[str]
+    """The default policy as TOML: a start to copy and to adapt."""
+    PRESETS: Final[list[str]]
+    """The names of ``preset``."""
+
+    @staticmethod
+    def default_for(playbook: Playbook) -> ContactPolicy:
+        """The default policy, without what it says about channels that the playbook lacks."""
+    @staticmethod
+    def preset(name: str, playbook: Playbook) -> ContactPolicy:
+        """The way that a product of the trade words its limits, with its customary numbers."""
+    @staticmethod
+    def from_toml(text: str, playbook: Playbook) -> ContactPolicy:
+        """Reads a policy from TOML and checks it against the channels of a playbook."""
+    @staticmethod
+    def from_json(text: str, playbook: Playbook) -> ContactPolicy:
+        """Reads a policy from JSON and checks it against the channels of a playbook."""
+    def __eq__(self, value: object, /) -> bool: ...
+    def to_toml(self) -> str:
+        """The policy as TOML."""
+    def to_json(self) -> str:
+        """The policy as JSON."""
+    def differences(self, other: ContactPolicy) -> list[str]:
+        """Where this policy and another differ, one line per place."""
+
+@final
+class JourneyState:
+    """Where every customer stands; stored between two steps."""
+
+    @staticmethod
+    def from_json(text: str) -> JourneyState:
+        """Reads a state from JSON."""
+    def __eq__(self, value: object, /) -> bool: ...
+    def to_json(self) -> str:
+        """The state as JSON."""
+    @property
+    def customers(self) -> Customers:
+        """The customers it knows."""
+    @property
+    def clock(self) -> datetime:
+        """The instant up to which everything is done."""
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, ids of customers not counted."""
+    def step_of(self, customer: CustomerId, journey: str) -> str | None:
+        """Id of the step at which a customer stands in a journey, or None."""
+    def inside(self, journey: str) -> int:
+        """Number of customers inside a journey."""
+    def held_out(self) -> list[bool]:
+        """Whether each customer is held out."""
+    def with_held_out(
+        self, customers: Customers | Sequence[CustomerId], held: Sequence[bool]
+    ) -> JourneyState:
+        """The same state with these customers (ascending ids) held out or not."""
+    def with_zones(
+        self, customers: Customers | Sequence[CustomerId], zones: Sequence[str]
+    ) -> JourneyState:
+        """The same state with the time zones of these customers (ascending ids)."""
+    def learned(self) -> dict[str, Any]:
+        """What contacts taught so far: ``options`` and ``exposures``."""
+    def learned_text(self) -> str:
+        """What contacts taught so far, as a table for reading."""
+
+@final
+class JourneyOutcome(Table):
+    """What a step decided; as a table the contacts to make: ``customer``, ``at``, ``journey``,
+    ``step``, ``offers``, ``channels``, ``segment``, ``propensity``, ``cost``, ``offer_cost``,
+    ``replaced``."""
+
+    @property
+    def log(self) -> Table:
+        """Every decision: ``customer``, ``at``, ``journey``, ``step``, ``decision``, ``reason``,
+        ``until``, ``propensity``."""
+    def lines(self) -> list[str]:
+        """Every decision as a line for reading."""
+    @property
+    def next_due(self) -> datetime | None:
+        """The next instant at which something is due if nothing happens before."""
+
+@final
+class JourneyEngine:
+    """Journeys, policy and playbook, checked and ready to run: a pure function from state to
+    state. ``learning`` takes the fields of ``churn.defaults("learning")``."""
+
+    def __new__(
+        cls,
+        journeys: Sequence[Journey],
+        policy: ContactPolicy,
+        playbook: Playbook,
+        facts: Facts,
+        *,
+        learning: dict[str, Any] | None = None,
+    ) -> JourneyEngine: ...
+    @property
+    def reads(self) -> list[str]:
+        """Names of the features, scores and segmentations that decisions read; where there is
+        one, every step needs facts."""
+    def start(self, now: Instant) -> JourneyState:
+        """The state of a shop about which nothing is known yet."""
+    def begin(self, log: EventLog, as_of: Instant) -> JourneyState:
+        """The state of a shop with a past: last purchases and complaints, messages sent."""
+    def step(
+        self,
+        state: JourneyState,
+        now: Instant,
+        *,
+        until: Instant | None = None,
+        events: Sequence[Mapping[str, object]] | None = None,
+        log: EventLog | None = None,
+        since: Instant | None = None,
+        facts: Facts | None = None,
+    ) -> tuple[JourneyState, JourneyOutcome]:
+        """Steps to ``until`` (``now`` where left out); the state that is given stays as it is.
+
+        ``events`` are dicts with ``customer``, ``time``, ``kind`` (a kind of the event log,
+        ``unsubscribed`` or ``subscribed``) and, where there is one, ``channel``. ``log`` tells the
+        events of a log from ``since`` (the state's clock where left out) to ``now``."""
+
+@final
+class JourneyReplay(Table):
+    """Journeys run over a span of days; as a table one row per day: ``date``, ``entered``,
+    ``left``, ``contacts``, ``contacts_<channel>``, ``held_out``, ``held_<rule>``,
+    ``skipped_<rule>``, ``cost``. ``print(replay)`` shows the calendar."""
+
+    @property
+    def contacts(self) -> Table:
+        """The contacts made, with the columns of ``JourneyOutcome``."""
+    @property
+    def log(self) -> Table:
+        """Every decision, with the columns of ``JourneyOutcome.log``."""
+    @property
+    def state(self) -> JourneyState:
+        """The state at the end."""
+    @property
+    def cost(self) -> float:
+        """Cost of all contacts (currency of the playbook)."""
+    def histogram(self) -> list[int]:
+        """How many customers had how many contacts: entry k counts those with k."""
+    def calendar(self, days: int = 7) -> str:
+        """The calendar as a table for reading, some days per line."""
+    def compare(self, other: JourneyReplay) -> str:
+        """This replay (first) and a rival one (second) side by side, as a table for reading."""
+
+def replay(
+    log: EventLog,
+    start: Instant,
+    end: Instant,
+    *,
+    journeys: Sequence[Journey] | None = None,
+    policy: ContactPolicy | str | None = None,
+    learning: dict[str, Any] | None = None,
+    progress: Progress | None = None,
+    **settings: Unpack[WinBackSettings],
+) -> JourneyReplay:
+    """Runs journeys over the days from ``start`` to ``end`` (exclusive) of a log.
+
+    ``policy`` may be the name of a preset. Days after the last event are a forecast for customers
+    who stay silent."""
+
+def lot(salt: str, customer: CustomerId) -> float:
+    """The lot of a customer under a salt, in [0, 1): held out are those below the share."""
+
+def hold_out(
+    customers: Customers | Sequence[CustomerId], *, salt: str, share: float
+) -> list[bool]:
+    """Whether each of these customers (ascending ids) is held out, everyone judged alone."""
+
+def hold_out_stratified(segments: Segments, *, salt: str, share: float) -> list[bool]:
+    """Whether each customer of a segmentation is held out, the share met in each segment."""
+
+@final
 class WinBack:
     """Everything the flow found out; all rows are the same customers. ``print`` shows the plan."""
 
@@ -509,5 +756,290 @@ def defaults(name: str) -> dict[str, Any]:
     """The default settings of one name: what is left out anywhere has these values.
 
     Names: cleaning, names, csv, features, summary, scorecard, risk_tiers, grid, playbook,
-    winback, shop.
+    winback, shop, kaplan_meier, nelson_aalen, cox, weibull_aft, retention,
+    lifecycle_over_time, stickiness.
     """
+
+@final
+class KaplanMeier:
+    """Settings of a Kaplan-Meier curve: ``confidence``, and ``transform`` of the interval."""
+
+    def __new__(cls, **settings: Unpack[KaplanMeierSettings]) -> KaplanMeier: ...
+    def fit(
+        self, durations: Numbers, event_observed: Flags | None = None, *, entry: Numbers | None = None
+    ) -> SurvivalCurve:
+        """The curve of these spells; without ``event_observed`` all were seen to end."""
+
+@final
+class SurvivalCurve(Table):
+    """A Kaplan-Meier curve, one row per distinct time: ``time``, ``at_risk``, ``events``,
+    ``censored``, ``survival``, ``lower``, ``upper``."""
+
+    @property
+    def median(self) -> float | None:
+        """The time at which half are left; None if the curve never falls that far."""
+    def percentile(self, survival: float) -> float | None:
+        """The first time at which at most the share ``survival`` is left."""
+    def percentile_interval(self, survival: float) -> tuple[float | None, float | None]:
+        """The interval of a percentile."""
+    def survival_at(self, times: Numbers) -> npt.NDArray[np.float64]:
+        """Survival at any times."""
+    def restricted_mean(self, limit: float) -> float:
+        """Mean duration when every spell is cut at ``limit``."""
+
+@final
+class NelsonAalen:
+    """Settings of a Nelson-Aalen curve: ``confidence`` and ``ties``."""
+
+    def __new__(cls, **settings: Unpack[NelsonAalenSettings]) -> NelsonAalen: ...
+    def fit(
+        self, durations: Numbers, event_observed: Flags | None = None, *, entry: Numbers | None = None
+    ) -> HazardCurve:
+        """The curve of these spells; without ``event_observed`` all were seen to end."""
+
+@final
+class HazardCurve(Table):
+    """A Nelson-Aalen curve, one row per distinct time: ``time``, ``at_risk``, ``events``,
+    ``censored``, ``cumulative_hazard``, ``lower``, ``upper``."""
+
+    def cumulative_hazard_at(self, times: Numbers) -> npt.NDArray[np.float64]:
+        """Cumulative hazard at any times."""
+
+@final
+class LogRank(Table):
+    """What a log-rank test found, one row per group: ``group``, ``size``, ``observed``,
+    ``expected``."""
+
+    @property
+    def statistic(self) -> float:
+        """Chi-square statistic."""
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Number of groups minus one."""
+    @property
+    def p_value(self) -> float:
+        """Probability of a statistic at least as large if the groups do not differ."""
+
+def logrank(
+    durations: Numbers,
+    groups: Labels,
+    event_observed: Flags | None = None,
+    *,
+    entry: Numbers | None = None,
+    weights: LogRankWeights | None = None,
+) -> LogRank:
+    """Tests whether two or more groups end at the same rate."""
+
+@final
+class CoxPH:
+    """Settings of a Cox proportional-hazards model."""
+
+    def __new__(cls, **settings: Unpack[CoxSettings]) -> CoxPH: ...
+    def fit(
+        self,
+        durations: Numbers,
+        covariates: Covariates,
+        event_observed: Flags | None = None,
+        *,
+        entry: Numbers | None = None,
+        strata: Labels | None = None,
+        progress: Progress | None = None,
+    ) -> CoxModel:
+        """Fits the model: every column of ``covariates`` is one.
+
+        Covariates that change are one row per stretch, from ``entry`` to ``durations``.
+        """
+
+@final
+class CoxModel:
+    """A fitted Cox model."""
+
+    @property
+    def summary(self) -> Table:
+        """One row per covariate: ``covariate``, ``coefficient``, ``standard_error``, ``z``,
+        ``p_value``, ``lower``, ``upper``."""
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """The change of the log hazard per unit, by covariate."""
+    @property
+    def log_likelihood(self) -> float:
+        """Logarithm of the partial likelihood at the estimate, without the penalty."""
+    @property
+    def null_log_likelihood(self) -> float:
+        """The same with all coefficients 0."""
+    @property
+    def likelihood_ratio(self) -> tuple[float, int, float]:
+        """Statistic, degrees of freedom and p-value of all coefficients together."""
+    @property
+    def concordance(self) -> float | None:
+        """Harrell's concordance on the rows of the fit; None without a pair to compare."""
+    @property
+    def iterations(self) -> int:
+        """Newton steps taken."""
+    @property
+    def baseline(self) -> Table:
+        """Breslow's cumulative hazard of a row with mean covariates: ``stratum``, ``time``,
+        ``cumulative_hazard``."""
+    def log_partial_hazard(self, covariates: Covariates) -> npt.NDArray[np.float64]:
+        """ln of each row's hazard over that of a row with mean covariates."""
+    def survival(
+        self,
+        covariates: Covariates,
+        times: Numbers,
+        *,
+        strata: Labels | None = None,
+        conditional_after: Numbers | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """Probability that each row lasts longer than each time, of shape (rows, times).
+
+        With ``conditional_after``, that much longer, given that it has run that long.
+        """
+    def percentile(
+        self, covariates: Covariates, survival: float = 0.5, *, strata: Labels | None = None
+    ) -> npt.NDArray[np.float64]:
+        """The first time at which each row's survival is at most ``survival``; NaN where it
+        never is within the times of the fit."""
+
+@final
+class WeibullAFT:
+    """Settings of a Weibull accelerated-failure-time model."""
+
+    def __new__(cls, **settings: Unpack[WeibullSettings]) -> WeibullAFT: ...
+    def fit(
+        self,
+        durations: Numbers,
+        covariates: Covariates | None = None,
+        event_observed: Flags | None = None,
+    ) -> WeibullModel:
+        """Fits the model: every column of ``covariates`` is one; None = the durations alone."""
+
+@final
+class WeibullModel:
+    """A fitted Weibull model."""
+
+    @property
+    def summary(self) -> Table:
+        """The ``intercept``, one row per covariate, and ``log_shape``: ``covariate``,
+        ``coefficient``, ``standard_error``, ``z``, ``p_value``, ``lower``, ``upper``."""
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """The change of ln(scale) per unit, by covariate, and the intercept."""
+    @property
+    def shape(self) -> float:
+        """The shape: above 1 the risk grows with the age of the spell."""
+    @property
+    def scale(self) -> float:
+        """The scale where all covariates are 0."""
+    @property
+    def log_likelihood(self) -> float:
+        """Log-likelihood at the estimate, without the penalty."""
+    @property
+    def null_log_likelihood(self) -> float:
+        """The same without covariates."""
+    @property
+    def likelihood_ratio(self) -> tuple[float, int, float]:
+        """Statistic, degrees of freedom and p-value of all covariates together."""
+    @property
+    def concordance(self) -> float | None:
+        """Harrell's concordance on the rows of the fit; None without covariates."""
+    def survival(
+        self,
+        covariates: Covariates,
+        times: Numbers,
+        *,
+        conditional_after: Numbers | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """Probability that each row lasts longer than each time, of shape (rows, times)."""
+    def percentile(
+        self, covariates: Covariates, survival: float = 0.5
+    ) -> npt.NDArray[np.float64]:
+        """The time at which each row's survival is ``survival``."""
+    def mean(self, covariates: Covariates) -> npt.NDArray[np.float64]:
+        """Mean duration of each row."""
+
+def concordance_index(
+    durations: Numbers,
+    risk: Numbers,
+    event_observed: Flags | None = None,
+    *,
+    entry: Numbers | None = None,
+) -> float | None:
+    """Harrell's concordance of risk scores (higher = ends sooner: lifelines takes the negative);
+    None without a pair to compare."""
+
+def survival_brier_score(
+    durations: Numbers,
+    event_observed: Flags,
+    survival: npt.NDArray[np.float64],
+    times: Numbers,
+    *,
+    train: tuple[Numbers, Flags] | None = None,
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Brier scores of predicted survival, of shape (rows, times), at each time, and their mean
+    over the span of the times.
+
+    ``train`` holds durations and events that the chance of being censored is learned from; None =
+    those scored.
+    """
+
+def purchase_gaps(log: EventLog, as_of: Instant | None = None) -> Table:
+    """Gaps between purchase days, the open ones cut at ``as_of``: ``customer``,
+    ``purchases_before``, ``duration`` (days), ``event_observed``."""
+
+@final
+class Retention(Table):
+    """Who came back, one row per cohort and period: ``cohort`` (its first day), ``start``,
+    ``size``, ``cohort_complete``, ``from_period``, ``to_period``, ``retained``, ``share``,
+    ``complete``."""
+
+    @property
+    def cohorts(self) -> list[str]:
+        """First day of each cohort's period."""
+    @property
+    def periods(self) -> list[tuple[int, int]]:
+        """First and last period of each column of ``matrix`` and ``curve``."""
+    def matrix(self) -> npt.NDArray[np.float64]:
+        """Shares of shape (cohorts, periods); NaN where the time has not begun."""
+    def curve(self, mean: Literal["weighted", "simple"] | None = None) -> npt.NDArray[np.float64]:
+        """The shares of complete cells as one curve; NaN for periods without any."""
+
+def retention(
+    log: EventLog,
+    as_of: Instant | None = None,
+    *,
+    progress: Progress | None = None,
+    **settings: Unpack[RetentionSettings],
+) -> Retention:
+    """Who came back, by when they came first. Without ``as_of`` it is the day after the last
+    event."""
+
+def lifecycle_over_time(
+    log: EventLog,
+    as_of: Instant | None = None,
+    *,
+    progress: Progress | None = None,
+    **settings: Unpack[LifecycleOverTimeSettings],
+) -> Table:
+    """Customers by state, one row per period: ``period`` (its first day), ``start``, ``new``,
+    ``returning``, ``resurrecting``, ``dormant``, ``complete``."""
+
+@final
+class Stickiness(Table):
+    """Customers by the number of periods in which they were active: ``periods``,
+    ``customers``."""
+
+    @property
+    def ratio(self) -> float | None:
+        """Mean share of periods in which a customer was active; None where nobody was."""
+    @property
+    def complete(self) -> bool:
+        """Whether the last period is over."""
+
+def stickiness(
+    log: EventLog,
+    as_of: Instant | None = None,
+    *,
+    progress: Progress | None = None,
+    **settings: Unpack[StickinessSettings],
+) -> Stickiness:
+    """In how many periods customers were active."""

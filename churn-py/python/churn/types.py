@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from ._churn import Grid, Playbook, Scorecard
 
 CustomerId: TypeAlias = int | str
+Numbers: TypeAlias = "Sequence[float] | np.ndarray[Any, Any] | Any"
+"""An array, a series or a list of numbers."""
+Flags: TypeAlias = "Sequence[bool] | Sequence[int] | np.ndarray[Any, Any] | Any"
+"""An array, a series or a list of truth values, or of 0 and 1."""
+Labels: TypeAlias = "Sequence[int] | Sequence[str] | np.ndarray[Any, Any] | Any"
+"""An array, a series or a list of integers or texts."""
+Covariates: TypeAlias = "Mapping[str, Numbers] | Any"
+"""A dict of arrays, or a data frame, of numbers."""
 Instant: TypeAlias = "str | date | datetime | np.datetime64"
 Language: TypeAlias = Literal["en", "zh"]
 TimeUnit: TypeAlias = Literal["day", "second", "millisecond", "microsecond", "nanosecond"]
@@ -229,3 +237,82 @@ class WinBackSettings(TypedDict, total=False):
     risk_tiers: RiskCuts
     grid: "Grid"
     playbook: "Playbook | PlaybookToml | PlaybookJson"
+
+
+class KaplanMeierSettings(TypedDict, total=False):
+    """How a survival curve is told."""
+
+    confidence: float
+    transform: Literal["log_log", "log", "plain"]
+    """The scale on which intervals are symmetric."""
+
+
+class NelsonAalenSettings(TypedDict, total=False):
+    """How a cumulative hazard is told."""
+
+    confidence: float
+    ties: Literal["one_by_one", "together"]
+
+
+LogRankWeights: TypeAlias = "Literal['log_rank', 'wilcoxon', 'tarone_ware'] | dict[Literal['fleming_harrington'], dict[Literal['p', 'q'], float]]"
+
+
+class CoxSettings(TypedDict, total=False):
+    """How a Cox model is fitted."""
+
+    ties: Literal["efron", "breslow"]
+    l2_penalty: float
+    confidence: float
+    max_iterations: int
+
+
+class WeibullSettings(TypedDict, total=False):
+    """How a Weibull model is fitted."""
+
+    l2_penalty: float
+    confidence: float
+    max_iterations: int
+
+
+Period: TypeAlias = Literal["day", "week", "month"]
+Weekday: TypeAlias = Literal[
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
+]
+
+
+class RetentionSettings(TypedDict, total=False):
+    """What counts as starting and as coming back, and in which periods."""
+
+    time_zone: str
+    period: Period
+    week_start: Weekday
+    retention: "Literal['n_day', 'unbounded'] | dict[Literal['bracket'], list[list[int]]]"
+    cohorts: Literal["first_time", "recurring"]
+    windows: Literal["calendar", "rolling"]
+    start_kinds: "list[Kind]"
+    return_kinds: "list[Kind]"
+    periods: int
+    """Periods after the first."""
+    since: "Instant"
+    """The first cohort told is that of the period that holds this instant."""
+
+
+class LifecycleOverTimeSettings(TypedDict, total=False):
+    """What counts as active, and in which periods."""
+
+    time_zone: str
+    period: Period
+    week_start: Weekday
+    kinds: "list[Kind]"
+    first_seen: Literal["any_event", "active"]
+    since: "Instant"
+
+
+class StickinessSettings(TypedDict, total=False):
+    """What counts as active, and in which periods."""
+
+    time_zone: str
+    period: Period
+    week_start: Weekday
+    kinds: "list[Kind]"
+    since: "Instant"

@@ -5,6 +5,7 @@
 //! another thread could write to an array while the core reads it.
 
 mod input;
+mod numeric;
 mod output;
 
 use std::ffi::CStr;
@@ -15,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDelta, PyString, PyTzInfo};
 
 pub(crate) use self::input::{Ids, bytes, events, frame, ids, numbers, vector};
+pub(crate) use self::numeric::{Groups, flag_column, float_column, numeric_frame};
 pub(crate) use self::output::{floats, matrix, numpy, stream};
 use crate::errors::{OrRaise, wrong_type};
 

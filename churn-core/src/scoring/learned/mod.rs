@@ -7,6 +7,7 @@ mod columns;
 mod dataset;
 mod explain;
 mod frame;
+mod linear;
 mod logistic;
 mod model;
 mod pca;
@@ -20,6 +21,7 @@ pub use columns::{mutual_information, variation};
 pub use dataset::{CutOffs, Eligibility, Excluded, TrainingData, TrainingSettings};
 pub use explain::Contributions;
 pub use frame::{Column, Frame, MISSING_LEVEL};
+pub use linear::{Linear, LinearModel};
 pub use logistic::{Effect, Logistic, LogisticModel};
 pub use model::{
     CalibrationDrift, ChurnModel, ChurnModelSettings, ColumnDrift, Dependence, Drift, Drivers,

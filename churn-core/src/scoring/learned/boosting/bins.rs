@@ -15,6 +15,8 @@ use crate::scoring::learned::trees::{Coder, Encoding, Feature};
 pub(crate) const BLOCK: usize = 8;
 /// Rows that one task bins.
 const CHUNK: usize = 1 << 14;
+/// Rows that are turned from columns into rows while they are in the cache.
+const TILE: usize = 1 << 8;
 
 /// How one column is binned.
 #[derive(Debug, Clone, PartialEq)]
@@ -158,50 +160,68 @@ fn between(low: f64, high: f64) -> f64 {
         .unwrap_or(low)
 }
 
-/// Bins of the rows of a frame, block by block.
+/// Bins of the rows of a frame, twice: row after row for histograms, where a row's cells share a
+/// line of the cache, and column after column for parting rows, which reads one column.
 #[derive(Debug, Clone)]
 pub(crate) struct Binned {
     pub(crate) rows: usize,
-    /// One row of [`BLOCK`] features after the other.
-    pub(crate) blocks: Vec<Vec<[u8; BLOCK]>>,
-    /// For each place in the blocks, the column that stands there.
+    /// Blocks of [`BLOCK`] cells per row.
+    pub(crate) blocks: usize,
+    /// Row *i* has its blocks from `i * blocks` on.
+    pub(crate) cells: Vec<[u8; BLOCK]>,
+    /// The cells of each place.
+    pub(crate) columns: Vec<Vec<u8>>,
+    /// For each place in the blocks, the column of the frame that stands there.
     pub(crate) slots: Vec<usize>,
 }
 
 impl Binned {
-    /// Columns that can tell rows apart.
-    pub(crate) fn slots(binnings: &[Binning]) -> Vec<usize> {
-        (0..binnings.len())
-            .filter(|&j| binnings[j].varies())
-            .collect()
-    }
-
     /// Bins the columns of a frame, found by name.
     pub(crate) fn new(frame: &Frame<'_>, binnings: &[Binning]) -> Result<Self> {
-        let slots = Self::slots(binnings);
+        // Columns that cannot tell rows apart are left out.
+        let slots: Vec<usize> = (0..binnings.len())
+            .filter(|&j| binnings[j].varies())
+            .collect();
         let rows = frame.rows();
         let coders: Vec<Coder<'_>> = slots
             .iter()
             .map(|&j| Coder::new(frame, &binnings[j].feature))
             .collect::<Result<_>>()?;
-        let mut blocks = vec![vec![[0_u8; BLOCK]; rows]; slots.len().div_ceil(BLOCK)];
-        let tasks: Vec<(usize, usize, &mut [[u8; BLOCK]])> = blocks
-            .iter_mut()
-            .enumerate()
-            .flat_map(|(b, block)| {
-                let chunks = block.chunks_mut(CHUNK).enumerate();
-                chunks.map(move |(c, chunk)| (b, c * CHUNK, chunk))
+        let mut columns = vec![vec![0_u8; rows]; slots.len()];
+        let tasks: Vec<(&Coder<'_>, usize, &mut [u8])> = coders
+            .iter()
+            .zip(&mut columns)
+            .flat_map(|(coder, column)| {
+                let chunks = column.chunks_mut(CHUNK).enumerate();
+                chunks.map(move |(c, chunk)| (coder, c * CHUNK, chunk))
             })
             .collect();
-        tasks.into_par_iter().for_each(|(b, start, chunk)| {
-            let coders = &coders[b * BLOCK..coders.len().min((b + 1) * BLOCK)];
-            for (k, coder) in coders.iter().enumerate() {
-                coder.code(start, chunk.len(), |i, bin| chunk[i][k] = bin);
-            }
+        tasks.into_par_iter().for_each(|(coder, start, chunk)| {
+            coder.code(start, chunk.len(), |i, bin| chunk[i] = bin);
         });
+        let blocks = slots.len().div_ceil(BLOCK);
+        let mut cells = vec![[0_u8; BLOCK]; rows * blocks];
+        if blocks > 0 {
+            let tiles = cells.par_chunks_mut(TILE * blocks).enumerate();
+            tiles.for_each(|(t, cells)| {
+                let start = t * TILE;
+                let len = cells.len() / blocks;
+                for (slot, column) in columns.iter().enumerate() {
+                    let (b, k) = (slot / BLOCK, slot % BLOCK);
+                    for (row, bin) in cells
+                        .chunks_exact_mut(blocks)
+                        .zip(&column[start..start + len])
+                    {
+                        row[b][k] = *bin;
+                    }
+                }
+            });
+        }
         Ok(Binned {
             rows,
             blocks,
+            cells,
+            columns,
             slots,
         })
     }
@@ -209,7 +229,7 @@ impl Binned {
     /// The bin of a row at a place in the blocks.
     #[inline]
     pub(crate) fn at(&self, slot: usize, row: usize) -> u8 {
-        self.blocks[slot / BLOCK][row][slot % BLOCK]
+        self.cells[row * self.blocks + slot / BLOCK][slot % BLOCK]
     }
 }
 

@@ -48,7 +48,7 @@ impl Boosting {
         }
         let (fine, expected): (fn(f64) -> bool, _) = match self.objective {
             Objective::Logistic => (|y| y == 0.0 || y == 1.0, "0 or 1"),
-            Objective::SquaredError => (f64::is_finite, "a finite number"),
+            Objective::SquaredError => (|y| y.abs() <= 1e30, "a number of at most 1e30 in size"),
         };
         if let Some(row) = target.iter().position(|y| !fine(*y)) {
             let what = format!("{what}.target");
@@ -112,16 +112,19 @@ impl Outcomes {
         weights.map_or(1.0, |w| w.iter().copied().fold(0.0, f64::max))
     }
 
-    /// As derivatives are taken from it, with outcomes centred where they are numbers.
+    /// As derivatives are taken from it: outcomes minus `centre`, in units of `scale`.
     fn target(&self, objective: Objective, centre: f64, scale: f64) -> Target {
         let heaviest = self.heaviest();
         let relative = |w: &Vec<f64>| w.iter().map(|w| (w / heaviest) as f32).collect();
         Target {
             objective,
-            values: self.values.iter().map(|y| (y - centre) as f32).collect(),
+            values: self
+                .values
+                .iter()
+                .map(|y| ((y - centre) / scale) as f32)
+                .collect(),
             weights: self.weights.as_ref().map(relative),
             heaviest,
-            scale,
         }
     }
 }
@@ -249,7 +252,8 @@ pub(super) fn fit(
         .values
         .iter()
         .fold(0.0_f64, |m, y| m.max((y - centre).abs()));
-    let scale = if logistic || spread == 0.0 {
+    // Below this, squares of the scale would vanish.
+    let scale = if logistic || spread < 1e-100 {
         1.0
     } else {
         spread
@@ -285,9 +289,9 @@ pub(super) fn fit(
     let limits = Limits {
         min_rows: settings.min_rows_in_leaf.max(1),
         min_hessian: settings.min_hessian,
-        l1: settings.l1,
+        l1: settings.l1 / scale,
         l2: settings.l2,
-        min_gain: settings.min_gain,
+        min_gain: settings.min_gain / (scale * scale),
         one_hot_levels: settings.one_hot_levels,
         level_smoothing: settings.level_smoothing,
         level_l2: settings.level_l2,
@@ -366,6 +370,14 @@ pub(super) fn fit(
         && settings.early_stopping_rounds > 0
     {
         trees.truncate(judge.kept);
+    }
+    for node in trees.iter_mut().flat_map(|tree| &mut tree.nodes) {
+        match node {
+            Node::Leaf { value } => *value = (f64::from(*value) * scale) as f32,
+            Node::Split { gain, .. } => {
+                *gain = (f64::from(*gain) * scale * scale).min(f64::from(f32::MAX)) as f32;
+            }
+        }
     }
     let link = if logistic {
         Link::Logistic

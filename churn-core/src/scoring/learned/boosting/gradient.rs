@@ -22,14 +22,12 @@ const FINE: u32 = 30;
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) objective: Objective,
-    /// 0 and 1, or numbers minus their mean.
+    /// 0 and 1, or distances from the mean relative to the largest.
     pub(crate) values: Vec<f32>,
     /// None where all are 1.
     pub(crate) weights: Option<Vec<f32>>,
     /// What a relative weight of 1 stands for.
     pub(crate) heaviest: f64,
-    /// What the loss is measured in: 1, or the largest distance from the mean.
-    pub(crate) scale: f64,
 }
 
 /// Gradient (above, signed) and hessian (below) of each row.
@@ -139,8 +137,8 @@ impl Target {
         };
         gradients.gradient_unit = bound * self.heaviest / one;
         gradients.hessian_unit = hessian_bound * self.heaviest / one;
-        let gradient_scale = (one / bound) as f32;
-        let hessian_scale = (one / hessian_bound) as f32;
+        let gradient_scale = one / bound;
+        let hessian_scale = one / hessian_bound;
         let none = (FineSum::default(), 0_u64);
         let merge = |a: (FineSum, u64), b: (FineSum, u64)| (a.0.plus(b.0), a.1 + b.1);
         let chunks = gradients.fine.par_chunks_mut(CHUNK).enumerate();
@@ -220,7 +218,7 @@ impl Target {
                             let against = if value > 0.5 { -margin } else { margin };
                             against.max(0.0) + libm::log1p(libm::exp(-against.abs()))
                         }
-                        Objective::SquaredError => ((margin - value) / self.scale).powi(2),
+                        Objective::SquaredError => (margin - value).powi(2),
                     };
                     sums.0.add(w * loss);
                     sums.1.add(w);
@@ -228,7 +226,7 @@ impl Target {
                 sums
             })
             .reduce(none, merge);
-        loss.value() / weight.value() * self.scale * self.scale
+        loss.value() / weight.value()
     }
 }
 
@@ -288,19 +286,32 @@ impl Lanes {
         }
     }
 
+    /// Rounds to whole steps and gives their sums, the third that of absolute gradients.
+    ///
+    /// Adding 1.5 · 2⁵² puts a whole number into the low bits of a float: rounding without a
+    /// conversion, and bits that add up like the numbers.
     #[inline]
-    fn store(&self, gradient_scale: f32, hessian_scale: f32, out: &mut [u64]) -> (FineSum, u64) {
-        let mut sum = (FineSum::default(), 0);
-        let limit = 1_i32 << FINE;
+    fn store(&self, gradient_scale: f64, hessian_scale: f64, out: &mut [u64]) -> (FineSum, u64) {
+        const SHIFT: f64 = 6_755_399_441_055_744.0;
+        const LOW: u64 = 0xffff_ffff;
+        let bits = |v: f64| (v + SHIFT).to_bits();
+        let (mut gradients, mut hessians, mut sizes) = (0_u64, 0_u64, 0_u64);
         for (i, out) in out.iter_mut().enumerate() {
-            let gradient = ((self.gradients[i] * gradient_scale) as i32).clamp(-limit, limit);
-            let hessian = ((self.hessians[i] * hessian_scale) as i32).clamp(0, limit);
-            *out = (gradient as u32 as u64) << 32 | hessian as u32 as u64;
-            sum.0.gradient += i64::from(gradient);
-            sum.0.hessian += i64::from(hessian);
-            sum.1 += u64::from(gradient.unsigned_abs());
+            let gradient = f64::from(self.gradients[i]) * gradient_scale;
+            let hessian = bits(f64::from(self.hessians[i]) * hessian_scale);
+            let size = bits(gradient.abs());
+            let gradient = bits(gradient);
+            *out = gradient << 32 | (hessian & LOW);
+            gradients = gradients.wrapping_add(gradient);
+            hessians = hessians.wrapping_add(hessian);
+            sizes = sizes.wrapping_add(size);
         }
-        sum
+        let shifts = SHIFT.to_bits().wrapping_mul(out.len() as u64);
+        let sum = FineSum {
+            gradient: gradients.wrapping_sub(shifts) as i64,
+            hessian: hessians.wrapping_sub(shifts) as i64,
+        };
+        (sum, sizes.wrapping_sub(shifts))
     }
 }
 
@@ -352,7 +363,6 @@ mod tests {
             values: (0..rows).map(|i| f32::from(u8::from(i % 5 == 0))).collect(),
             weights: None,
             heaviest: 1.0,
-            scale: 1.0,
         };
         let margins: Vec<f64> = (0..rows).map(|i| (i % 100) as f64 / 10.0 - 5.0).collect();
         let mut gradients = Gradients::new(rows);

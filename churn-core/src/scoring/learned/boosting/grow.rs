@@ -97,7 +97,7 @@ impl<'a> Ground<'a> {
     fn take(&self) -> Histogram {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         match free.pop() {
-            None => Histogram::new(self.binned.blocks.len()),
+            None => Histogram::new(self.binned.blocks),
             Some(mut histogram) => {
                 drop(free);
                 histogram.clear();
@@ -275,13 +275,10 @@ impl<'a> Growth<'a> {
     /// turns out to have too few rows, finds the leaf another split instead.
     fn expand(&self, open: &mut Open, mut segment: Segment<'_>, goes_on: bool) {
         let Some(split) = &open.split else { return };
-        let (block, k) = (
-            &self.ground.binned.blocks[split.slot / BLOCK],
-            split.slot % BLOCK,
-        );
+        let column = &self.ground.binned.columns[split.slot];
         let binning = self.ground.binnings[split.slot];
         let sides = sides(&split.rule, binning.bins);
-        let parted = part(&mut segment, block, k, &sides);
+        let parted = part(&mut segment, column, &sides);
         let (moved, rows) = if parted.moved {
             (!open.moved, &*segment.spare)
         } else {
@@ -291,7 +288,7 @@ impl<'a> Growth<'a> {
         if parted.left.min(right_rows) < self.ground.limits.min_rows {
             let mut counts = [0; WIDTH];
             for &row in rows {
-                counts[usize::from(block[row as usize][k])] += 1;
+                counts[usize::from(column[row as usize])] += 1;
             }
             open.moved = moved;
             open.exact.push((split.slot, counts));

@@ -12,7 +12,7 @@ pub(crate) const WIDTH: usize = 256;
 pub(crate) type Table = [u64; BLOCK * WIDTH];
 
 /// Rows whose packed derivatives are kept at hand while block after block reads them.
-const TILE: usize = 1024;
+const TILE: usize = 512;
 /// Rows from which on threads share one histogram.
 const SHARED: usize = 1 << 14;
 
@@ -105,7 +105,7 @@ impl Source<'_> {
             return self.add_range(rows, start, end, histogram);
         }
         let middle = start + (end - start) / 2;
-        let mut other = Histogram::new(self.binned.blocks.len());
+        let mut other = Histogram::new(self.binned.blocks);
         let (half, rest) = (threads / 2, threads - threads / 2);
         let (left, right) = rayon::join(
             || self.add_shared(rows, start, middle, rest, histogram),
@@ -124,31 +124,39 @@ impl Source<'_> {
         end: usize,
         histogram: &mut Histogram,
     ) -> FineSum {
+        let (cells, blocks) = (&self.binned.cells, self.binned.blocks);
         let mut packed = [0_u64; TILE];
+        let mut near = [[0_u8; BLOCK]; TILE];
         let mut sum = FineSum::default();
         for start in (start..end).step_by(TILE) {
             let end = end.min(start + TILE);
             let packed = &mut packed[..end - start];
             match rows {
-                Rows::All(_) => {
-                    let fine = &self.fine[start..end];
-                    for (word, &fine) in packed.iter_mut().zip(fine) {
-                        *word = self.coarse.pack(fine);
-                        sum.add(fine);
-                    }
-                    for (b, table) in self.wanted(histogram) {
-                        add_tile(table, &self.binned.blocks[b][start..end], packed);
+                Rows::All(_) => packed.copy_from_slice(&self.fine[start..end]),
+                Rows::These(rows) => {
+                    for (word, &row) in packed.iter_mut().zip(&rows[start..end]) {
+                        *word = self.fine[row as usize];
                     }
                 }
-                Rows::These(rows) => {
-                    let rows = &rows[start..end];
-                    for (word, &row) in packed.iter_mut().zip(rows) {
-                        let fine = self.fine[row as usize];
-                        *word = self.coarse.pack(fine);
-                        sum.add(fine);
+            }
+            for word in packed.iter_mut() {
+                sum.add(*word);
+                *word = self.coarse.pack(*word);
+            }
+            for (b, table) in self.wanted(histogram) {
+                let features = self.binned.slots.len() - b * BLOCK;
+                match rows {
+                    Rows::All(_) => {
+                        let rows = cells[start * blocks..end * blocks].chunks_exact(blocks);
+                        add_some(table, features, rows.map(|row| row[b]), packed);
                     }
-                    for (b, table) in self.wanted(histogram) {
-                        add_gathered(table, &self.binned.blocks[b], rows, packed);
+                    Rows::These(rows) => {
+                        // Rows of a leaf lie apart, so each waits for memory. Fetching them in a
+                        // loop that does nothing else lets many be on their way at once.
+                        for (near, &row) in near.iter_mut().zip(&rows[start..end]) {
+                            *near = cells[row as usize * blocks + b];
+                        }
+                        add_some(table, features, near.into_iter(), packed);
                     }
                 }
             }
@@ -171,22 +179,34 @@ impl Source<'_> {
     }
 }
 
-#[inline]
-fn add_row(table: &mut Table, bins: [u8; BLOCK], word: u64) {
-    for (k, bin) in bins.into_iter().enumerate() {
-        let cell = &mut table[k * WIDTH + usize::from(bin)];
-        *cell = cell.wrapping_add(word);
+/// Adds rows to the table of a block whose first `K` features are in use.
+fn add_rows<const K: usize>(
+    table: &mut Table,
+    rows: impl Iterator<Item = [u8; BLOCK]>,
+    packed: &[u64],
+) {
+    for (bins, &word) in rows.zip(packed) {
+        for (k, bin) in bins.into_iter().take(K).enumerate() {
+            let cell = &mut table[k * WIDTH + usize::from(bin)];
+            *cell = cell.wrapping_add(word);
+        }
     }
 }
 
-fn add_tile(table: &mut Table, block: &[[u8; BLOCK]], packed: &[u64]) {
-    for (bins, &word) in block.iter().zip(packed) {
-        add_row(table, *bins, word);
-    }
-}
-
-fn add_gathered(table: &mut Table, block: &[[u8; BLOCK]], rows: &[u32], packed: &[u64]) {
-    for (&row, &word) in rows.iter().zip(packed) {
-        add_row(table, block[row as usize], word);
+fn add_some(
+    table: &mut Table,
+    features: usize,
+    rows: impl Iterator<Item = [u8; BLOCK]>,
+    packed: &[u64],
+) {
+    match features {
+        1 => add_rows::<1>(table, rows, packed),
+        2 => add_rows::<2>(table, rows, packed),
+        3 => add_rows::<3>(table, rows, packed),
+        4 => add_rows::<4>(table, rows, packed),
+        5 => add_rows::<5>(table, rows, packed),
+        6 => add_rows::<6>(table, rows, packed),
+        7 => add_rows::<7>(table, rows, packed),
+        _ => add_rows::<BLOCK>(table, rows, packed),
     }
 }

@@ -2,7 +2,6 @@
 
 use rayon::prelude::*;
 
-use super::bins::BLOCK;
 use super::histogram::WIDTH;
 use crate::scoring::learned::trees::{Rule, in_set};
 
@@ -40,22 +39,17 @@ pub(crate) struct Parted {
     pub(crate) moved: bool,
 }
 
-/// Parts the rows by the bins at place `k` of a block.
-pub(crate) fn part(
-    segment: &mut Segment<'_>,
-    block: &[[u8; BLOCK]],
-    k: usize,
-    sides: &Sides,
-) -> Parted {
+/// Parts the rows by their bins in a column.
+pub(crate) fn part(segment: &mut Segment<'_>, column: &[u8], sides: &Sides) -> Parted {
     let Segment { rows, spare } = segment;
     if rows.len() < 2 * CHUNK || rayon::current_num_threads() == 1 {
-        let left = part_into(rows, spare, block, k, sides);
+        let left = part_into(rows, spare, column, sides);
         return Parted { left, moved: true };
     }
     // Each chunk into its own place of the spare buffer, then back to where all of it belongs.
     let chunks = rows.par_chunks(CHUNK).zip(spare.par_chunks_mut(CHUNK));
     let lefts: Vec<usize> = chunks
-        .map(|(rows, spare)| part_into(rows, spare, block, k, sides))
+        .map(|(rows, spare)| part_into(rows, spare, column, sides))
         .collect();
     let left = lefts.iter().sum();
     let (mut to_left, mut to_right) = rows.split_at_mut(left);
@@ -74,16 +68,10 @@ pub(crate) fn part(
 }
 
 /// Rows that go left from the front, the others from the back; the number of the former.
-fn part_into(
-    rows: &[u32],
-    into: &mut [u32],
-    block: &[[u8; BLOCK]],
-    k: usize,
-    sides: &Sides,
-) -> usize {
+fn part_into(rows: &[u32], into: &mut [u32], column: &[u8], sides: &Sides) -> usize {
     let (mut front, mut back) = (0, into.len());
     for &row in rows {
-        let left = usize::from(sides[usize::from(block[row as usize][k])]);
+        let left = usize::from(sides[usize::from(column[row as usize])]);
         // Written to both ends and counted at one: no branch that could be guessed wrong.
         into[front] = row;
         into[back - 1] = row;
@@ -100,7 +88,7 @@ mod tests {
     #[test]
     fn rows_go_where_the_rule_sends_them() {
         let n = 3 * CHUNK + 17;
-        let block: Vec<[u8; BLOCK]> = (0..n).map(|i| [(i * 7 % 101) as u8; BLOCK]).collect();
+        let column: Vec<u8> = (0..n).map(|i| (i * 7 % 101) as u8).collect();
         let rule = Rule::AtMost {
             cut: 30,
             missing_left: true,
@@ -117,7 +105,7 @@ mod tests {
                 rows: &mut rows,
                 spare: &mut spare,
             };
-            let parted = pool.install(|| part(&mut segment, &block, 3, &sides));
+            let parted = pool.install(|| part(&mut segment, &column, &sides));
             assert_eq!(parted.moved, threads == 1);
             let rows = if parted.moved { &spare } else { &rows };
             let goes_left = |row: u32| matches!(row * 7 % 101, 0..=30 | 100);

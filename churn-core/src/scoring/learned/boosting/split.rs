@@ -144,8 +144,10 @@ impl<'a> Search<'a> {
             let counts = exact.iter().find(|(s, _)| *s == slot).map(|(_, c)| c);
             let found = if binning.is_categorical() {
                 self.levels(leaf, total, cells, binning, counts)
-            } else {
+            } else if counts.is_some() || self.constrained() {
                 self.numbers(leaf, total, cells, binning, counts, slot)
+            } else {
+                self.free_numbers(leaf, total, cells, binning)
             };
             if let Some((gain, rule)) = found
                 && best.as_ref().is_none_or(|b| gain > b.gain)
@@ -226,6 +228,68 @@ impl<'a> Search<'a> {
         least.max(total.h * self.limits.min_rows as f64 / leaf.rows as f64)
     }
 
+    /// The best cut without constraints: as [`numbers`](Self::numbers), in plain loops over arrays
+    /// that the compiler turns into vector instructions.
+    fn free_numbers(
+        &self,
+        leaf: &Leaf,
+        total: Sums,
+        cells: &[u64; WIDTH],
+        binning: &Binning,
+    ) -> Option<(f64, Rule)> {
+        let bins = binning.bins;
+        let least = self.least_hessian(leaf, total, false);
+        let missing = if binning.has_missing { cells[bins] } else { 0 };
+        let mut best = (0.0, 0, false);
+        let mut lefts = [0_u64; WIDTH];
+        let mut gains = [0.0_f64; WIDTH];
+        for missing_left in [false, true] {
+            if missing_left && missing == 0 {
+                break;
+            }
+            let last = bins - usize::from(missing == 0 || missing_left);
+            let mut sum = if missing_left { missing } else { 0 };
+            for (left, cell) in lefts.iter_mut().zip(&cells[..last]) {
+                sum = sum.wrapping_add(*cell);
+                *left = sum;
+            }
+            for (gain, left) in gains.iter_mut().zip(&lefts[..last]) {
+                let left = Sums::of(*left);
+                let right = total.minus(left);
+                let (a, b) = (shrink(left.g, self.l1), shrink(right.g, self.l1));
+                let (p, q) = (left.h + self.l2, right.h + self.l2);
+                // Both scores over one denominator: divisions are the dearest part.
+                let both = (a * a * q + b * b * p) / (p * q);
+                let enough = left.h.min(right.h) >= least;
+                *gain = if enough { both } else { 0.0 };
+            }
+            let most = gains[..last]
+                .iter()
+                .fold(0.0_f64, |most, gain| most.max(*gain));
+            if most > best.0
+                && let Some(cut) = gains[..last].iter().position(|gain| *gain == most)
+            {
+                best = (most, cut, missing_left);
+            }
+        }
+        let (gain, cut, mut missing_left) = best;
+        if gain <= 0.0 {
+            return None;
+        }
+        if missing == 0 {
+            missing_left = self.is_heavier(&cells[..=cut], total);
+        }
+        let cut = cut as u8;
+        Some((gain, Rule::AtMost { cut, missing_left }))
+    }
+
+    /// Whether these bins hold at least half of the weight.
+    fn is_heavier(&self, cells: &[u64], total: Sums) -> bool {
+        let left = cells.iter().fold(0_u64, |a, b| a.wrapping_add(*b));
+        let left = Sums::of(left);
+        left.h >= total.h - left.h
+    }
+
     fn numbers(
         &self,
         leaf: &Leaf,
@@ -276,9 +340,7 @@ impl<'a> Search<'a> {
         }
         let (gain, cut, mut missing_left) = best?;
         if missing == 0 {
-            let left = cells[..=cut].iter().fold(0_u64, |a, b| a.wrapping_add(*b));
-            let left = Sums::of(left);
-            missing_left = left.h >= total.h - left.h;
+            missing_left = self.is_heavier(&cells[..=cut], total);
         }
         let cut = cut as u8;
         Some((gain, Rule::AtMost { cut, missing_left }))

@@ -1,5 +1,7 @@
 //! Cells as bins: by cuts for numbers, by name for levels.
 
+use std::hint::select_unpredictable;
+
 use super::{Encoding, Feature, MAX_CUTS};
 use crate::error::{Error, Result};
 use crate::scoring::learned::frame::{Column, Frame};
@@ -28,12 +30,8 @@ impl CutTable {
     pub(crate) fn bin(&self, value: f64) -> u8 {
         let (mut below, mut step) = (0, self.step);
         while step > 0 {
-            // A select, not a branch: values are unpredictable.
-            below += if self.cuts[below + step - 1] < value {
-                step
-            } else {
-                0
-            };
+            // Values are unpredictable: a branch would be guessed wrong half of the time.
+            below += select_unpredictable(self.cuts[below + step - 1] < value, step, 0);
             step >>= 1;
         }
         below as u8
