@@ -140,15 +140,44 @@ impl WinBack {
         settings: &WinBackSettings,
         progress: &Progress<'_>,
     ) -> Result<WinBack> {
-        let playbook = settings.load_playbook(log.channels())?;
         settings.scorecard.check()?;
+        let score = |features: &FeatureTable| settings.scorecard.score_observed(features, progress);
+        Self::run_with(log, as_of, settings, score, progress)
+    }
+
+    /// The same with churn probabilities of another method than the scorecard, such as a learned
+    /// model: `score` is asked once about the table of features.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and those of `score`; `Misaligned` for scores of other customers or
+    /// of another instant.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # fn example(log: &churn_core::EventLog, model: &churn_core::scoring::learned::ChurnModel) -> churn_core::Result<()> {
+    /// use churn_core::progress::Progress;
+    /// use churn_core::winback::{WinBack, WinBackSettings};
+    /// let (as_of, settings) = (log.day_after_last()?, WinBackSettings::default());
+    /// let result = WinBack::run_with(log, as_of, &settings, |t| model.score(t), &Progress::none())?;
+    /// # let _ = result;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run_with(
+        log: &EventLog,
+        as_of: AsOf,
+        settings: &WinBackSettings,
+        score: impl FnOnce(&FeatureTable) -> Result<Scores>,
+        progress: &Progress<'_>,
+    ) -> Result<WinBack> {
+        let playbook = settings.load_playbook(log.channels())?;
         settings.risk_tiers.check()?;
         settings.grid.check()?;
 
         let history = log.history(as_of);
         let (features, population) =
             features::build_observed(&history, &settings.features, progress)?;
-        let scores = settings.scorecard.score_observed(&features, progress)?;
+        let scores = score(&features)?;
         let risk_tier = settings.risk_tiers.assign(&scores)?;
         let rfm_segment = settings.grid.assign(&features)?;
         let lifecycle = segments::lifecycle(&features)?;
