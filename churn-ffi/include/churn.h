@@ -268,6 +268,27 @@ typedef struct churn_feature_table churn_feature_table;
 typedef struct churn_grid churn_grid;
 
 /**
+ * Journeys, contact policy and playbook, checked and ready to run. It holds no state: any number
+ * of states may be stepped with it, by several threads at once.
+ */
+typedef struct churn_journey_engine churn_journey_engine;
+
+/**
+ * What a step decided: contacts to make, and a log with reasons. Independent of engine and state.
+ */
+typedef struct churn_journey_outcome churn_journey_outcome;
+
+/**
+ * Journeys run over a span of days.
+ */
+typedef struct churn_journey_replay churn_journey_replay;
+
+/**
+ * Where every customer stands; stored as JSON between two steps.
+ */
+typedef struct churn_journey_state churn_journey_state;
+
+/**
  * One action per customer, or none, with channels, expected response and costs. Independent of the
  * tables that it was made from.
  */
@@ -430,9 +451,12 @@ void churn_bytes_free(churn_bytes *bytes);
 /**
  * The default settings of one step as JSON, a list of one text; handed back to that step they
  * change nothing. `name` is "cleaning", "names", "csv", "features", "summary", "scorecard",
- * "risk_tiers", "grid", "playbook", "winback" or "shop"; errors about these settings begin with it.
+ * "risk_tiers", "grid", "playbook", "journey", "policy", "learning", "journeys", "winback" or "shop";
+ * errors about these settings begin with it.
  */
-churn_status churn_defaults_json(const char *name, churn_texts **json, churn_error **error);
+churn_status churn_defaults_json(const char *name,
+                                 churn_texts **json,
+                                 churn_error **error);
 
 /**
  * Makes a progress handle.
@@ -1622,6 +1646,232 @@ churn_status churn_win_back_plan_csv(const churn_win_back *result,
  * Frees the result with all its tables; NULL is fine.
  */
 void churn_win_back_free(churn_win_back *result);
+
+/**
+ * Makes an engine for a log's channels. `settings` is JSON with the fields of the core's
+ * WinBackSettings, `journeys` JSON with those of JourneySettings ("journeys", "policy",
+ * "learning"); NULL = defaults for either. Errors in journeys and policies name place and line.
+ */
+churn_status churn_journey_engine_new(const churn_event_log *log,
+                                      const char *settings,
+                                      const char *journeys,
+                                      churn_journey_engine **engine,
+                                      churn_error **error);
+
+/**
+ * Frees an engine; NULL is fine.
+ */
+void churn_journey_engine_free(churn_journey_engine *engine);
+
+/**
+ * The state of a shop with a past: what the events strictly before `as_of` say of purchases,
+ * complaints and messages. With a NULL `log`, the state of a shop about which nothing is known.
+ */
+churn_status churn_journey_engine_begin(const churn_journey_engine *engine,
+                                        const churn_event_log *log,
+                                        const char *as_of,
+                                        churn_journey_state **state,
+                                        churn_error **error);
+
+/**
+ * Steps to `until` (NULL = `now`); the state that is given stays as it is. Times are texts such as
+ * "2011-12-10T09:00:00", in UTC. `events` (may be NULL) is a JSON list of objects with "customer",
+ * "time", "kind" (a kind of the event log, "unsubscribed" or "subscribed") and "channel". `log` (may
+ * be NULL) tells its events from `since` (NULL = the state's clock) to `now`; events told twice
+ * change nothing. `facts` (NULL where no decision reads any) is the result of the flow with the
+ * engine's settings, as of an instant not after `now`.
+ */
+churn_status churn_journey_engine_step(const churn_journey_engine *engine,
+                                       const churn_journey_state *state,
+                                       const char *now,
+                                       const char *until,
+                                       const char *events,
+                                       const churn_event_log *log,
+                                       const char *since,
+                                       const churn_win_back *facts,
+                                       churn_journey_state **next,
+                                       churn_journey_outcome **outcome,
+                                       churn_error **error);
+
+/**
+ * Reads a state that churn_journey_state_to_json wrote; a state of another version is refused.
+ */
+churn_status churn_journey_state_from_json(const char *json,
+                                           churn_journey_state **state,
+                                           churn_error **error);
+
+/**
+ * The state as JSON, a list of one text.
+ */
+churn_status churn_journey_state_to_json(const churn_journey_state *state,
+                                         churn_texts **json,
+                                         churn_error **error);
+
+/**
+ * Takes over what is known of single customers: a JSON list of objects with "customer" and, where
+ * they change, "zone" (a name of the IANA time zone database) and "held_out".
+ */
+churn_status churn_journey_state_describe(churn_journey_state *state,
+                                          const char *customers,
+                                          churn_error **error);
+
+/**
+ * Number of customers that the state knows; 0 for NULL.
+ */
+size_t churn_journey_state_len(const churn_journey_state *state);
+
+/**
+ * The instant up to which everything is done, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_journey_state_clock_micros(const churn_journey_state *state);
+
+/**
+ * Frees a state; NULL is fine.
+ */
+void churn_journey_state_free(churn_journey_state *state);
+
+/**
+ * Number of contacts to make; 0 for NULL.
+ */
+size_t churn_journey_outcome_contact_count(const churn_journey_outcome *outcome);
+
+/**
+ * The customers that rows of contacts count, valid until the outcome is freed; NULL for NULL.
+ */
+const churn_customers *churn_journey_outcome_customers(const churn_journey_outcome *outcome);
+
+/**
+ * One contact: the customer's row, when to make it (microseconds since 1970-01-01 UTC), the chance
+ * with which it was chosen, its cost and the cost of its offers if the customer answers (currency).
+ * `names` receives a list of four texts: journey, step, offers and channels (ids joined by "+").
+ * Each output may be NULL.
+ */
+churn_status churn_journey_outcome_contact(const churn_journey_outcome *outcome,
+                                           size_t index,
+                                           size_t *row,
+                                           int64_t *at_micros,
+                                           double *propensity,
+                                           double *cost,
+                                           double *offer_cost,
+                                           churn_texts **names,
+                                           churn_error **error);
+
+/**
+ * Every decision with its reason, one line each, e.g.
+ * "2021-01-31 ann win_back.recommend: held quiet_hours until 2021-01-31T09:00:00".
+ */
+churn_status churn_journey_outcome_lines(const churn_journey_outcome *outcome,
+                                         churn_texts **lines,
+                                         churn_error **error);
+
+/**
+ * The next instant at which something is due if nothing happens before, in microseconds since
+ * 1970-01-01 UTC; INT64_MAX where there is none, and for NULL.
+ */
+int64_t churn_journey_outcome_next_due_micros(const churn_journey_outcome *outcome);
+
+/**
+ * Writes the contacts as an Arrow C stream: "customer", "at", "journey", "step", "offers" and
+ * "channels" (ids joined by "+"), "segment", "propensity", "cost", "offer_cost", "replaced". The
+ * stream is independent of the outcome; release it. What stood in `stream` is overwritten.
+ */
+churn_status churn_journey_outcome_export_contacts(const churn_journey_outcome *outcome,
+                                                   struct ArrowArrayStream *stream,
+                                                   churn_error **error);
+
+/**
+ * Writes every decision as an Arrow C stream: "customer", "at", "journey", "step", "decision",
+ * "reason", "until", "propensity". The stream is independent of the outcome; release it. What stood
+ * in `stream` is overwritten.
+ */
+churn_status churn_journey_outcome_export_log(const churn_journey_outcome *outcome,
+                                              struct ArrowArrayStream *stream,
+                                              churn_error **error);
+
+/**
+ * Frees an outcome; NULL is fine.
+ */
+void churn_journey_outcome_free(churn_journey_outcome *outcome);
+
+/**
+ * Runs journeys over the days from `from` (NULL = the day after the last event) to `to` (exclusive,
+ * NULL = 90 days later) of a log, dates in text; days after its last event are a forecast for
+ * customers who stay silent. `settings` and `journeys` as for churn_journey_engine_new; `progress`
+ * may be NULL.
+ */
+churn_status churn_journey_replay_run(const churn_event_log *log,
+                                      const char *from,
+                                      const char *to,
+                                      const char *settings,
+                                      const char *journeys,
+                                      const churn_progress *progress,
+                                      churn_journey_replay **replay,
+                                      churn_error **error);
+
+/**
+ * Number of contacts made; 0 for NULL.
+ */
+uint64_t churn_journey_replay_contact_count(const churn_journey_replay *replay);
+
+/**
+ * Cost of all contacts (currency of the playbook); 0 for NULL.
+ */
+double churn_journey_replay_cost(const churn_journey_replay *replay);
+
+/**
+ * The calendar as a table for people, `days` days per line: a list of one text.
+ */
+churn_status churn_journey_replay_calendar(const churn_journey_replay *replay,
+                                           size_t days,
+                                           churn_texts **calendar,
+                                           churn_error **error);
+
+/**
+ * Two rival journeys or policies over the same log and days side by side, as a table for people: a
+ * list of one text.
+ */
+churn_status churn_journey_replay_compare(const churn_journey_replay *replay,
+                                          const churn_journey_replay *rival,
+                                          churn_texts **comparison,
+                                          churn_error **error);
+
+/**
+ * Writes the calendar, one row per day, as an Arrow C stream: "date", "entered", "left",
+ * "contacts", one count per channel ("contacts_<channel>"), "held_out", counts per rule
+ * ("held_<rule>", "skipped_<rule>"), "cost". The stream is independent of the replay; release it.
+ * What stood in `stream` is overwritten.
+ */
+churn_status churn_journey_replay_export_days(const churn_journey_replay *replay,
+                                              struct ArrowArrayStream *stream,
+                                              churn_error **error);
+
+/**
+ * Writes the contacts as churn_journey_outcome_export_contacts does.
+ */
+churn_status churn_journey_replay_export_contacts(const churn_journey_replay *replay,
+                                                  struct ArrowArrayStream *stream,
+                                                  churn_error **error);
+
+/**
+ * Writes every decision as churn_journey_outcome_export_log does.
+ */
+churn_status churn_journey_replay_export_log(const churn_journey_replay *replay,
+                                             struct ArrowArrayStream *stream,
+                                             churn_error **error);
+
+/**
+ * Frees a replay; NULL is fine.
+ */
+void churn_journey_replay_free(churn_journey_replay *replay);
+
+/**
+ * The lot of a customer under a salt, in [0, 1): held out are those below the share. An integer id
+ * is given in decimal digits.
+ */
+churn_status churn_journey_lot(const char *salt,
+                               const char *customer,
+                               double *out_lot,
+                               churn_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

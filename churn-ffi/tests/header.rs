@@ -7,7 +7,7 @@ use std::{env, fs};
 
 /// The sources whose exported items make the header, in the order of the flow; not `lib.rs`, from
 /// which cbindgen would follow every `mod` and declare everything again.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 18] = [
     "version.rs",
     "error.rs",
     "texts.rs",
@@ -25,6 +25,7 @@ const SOURCES: [&str; 17] = [
     "segments.rs",
     "strategy.rs",
     "winback.rs",
+    "journey.rs",
 ];
 
 fn root() -> &'static Path {
