@@ -34,6 +34,6 @@ mod write;
 
 pub use read::EventBatches;
 pub use write::{
-    BatchBuilder, batch_stream, cleaning_batch, feature_batch, plan_batch, score_batch,
-    segment_batch, summary_batch,
+    BatchBuilder, batch_stream, cleaning_batch, curve_batch, feature_batch, plan_batch,
+    price_batch, score_batch, segment_batch, summary_batch,
 };
