@@ -9,7 +9,9 @@ use crate::events::CsvOptions;
 use crate::events::{Cleaning, ColumnNames};
 use crate::features::{FeatureSpec, SummarySettings};
 use crate::journey::{ContactPolicy, Journey, LearningSettings};
+use crate::metrics::{Bootstrap, ProfitSettings};
 use crate::scoring::Scorecard;
+use crate::scoring::learned::{ChurnModelSettings, TrainingSettings};
 use crate::scoring::survival::{CoxPh, KaplanMeier, NelsonAalen, WeibullAft};
 use crate::segments::{Grid, RiskTiers};
 use crate::settings;
@@ -35,6 +37,10 @@ pub const NAMES: &[&str] = &[
     "learning",
     "journeys",
     "winback",
+    "training",
+    "model",
+    "profit",
+    "bootstrap",
     "shop",
     "kaplan_meier",
     "nelson_aalen",
@@ -83,6 +89,10 @@ pub fn json(name: &str) -> Result<String> {
         "learning" => text(name, &LearningSettings::default()),
         "journeys" => text(name, &JourneySettings::default()),
         "winback" => text(name, &WinBackSettings::default()),
+        "training" => text(name, &TrainingSettings::default()),
+        "model" => text(name, &ChurnModelSettings::default()),
+        "profit" => text(name, &ProfitSettings::default()),
+        "bootstrap" => text(name, &Bootstrap::default()),
         "shop" => text(name, &Shop::default()),
         "kaplan_meier" => text(name, &KaplanMeier::default()),
         "nelson_aalen" => text(name, &NelsonAalen::default()),
@@ -131,6 +141,10 @@ mod tests {
         reads_back::<LearningSettings>("learning");
         reads_back::<JourneySettings>("journeys");
         reads_back::<WinBackSettings>("winback");
+        reads_back::<TrainingSettings>("training");
+        reads_back::<ChurnModelSettings>("model");
+        reads_back::<ProfitSettings>("profit");
+        reads_back::<Bootstrap>("bootstrap");
         reads_back::<Shop>("shop");
         reads_back::<KaplanMeier>("kaplan_meier");
         reads_back::<NelsonAalen>("nelson_aalen");

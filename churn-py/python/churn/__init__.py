@@ -10,7 +10,7 @@ Or step by step: EventLog -> features -> Scorecard.score -> RiskTiers.assign, Gr
 Facts, Playbook -> match_actions -> Journey, ContactPolicy, JourneyEngine.step or replay.
 """
 
-from . import metrics
+from . import metrics, selection
 from ._churn import (
     ContactPolicy,
     CoxModel,
@@ -150,6 +150,7 @@ __all__ = [
     "match_actions",
     "metrics",
     "replay",
+    "selection",
     "lifecycle_over_time",
     "logrank",
     "match_actions",
