@@ -44,6 +44,7 @@ mod _churn {
         Exposures, PolicyValue, compare_arms, group_sequential_bounds, minimum_detectable_effect,
         plan_from_log, policy_value_of, power, profit_curve, sample_ratio, sample_size,
     };
+    #[pymodule_export]
     use crate::describer::Describer;
     #[pymodule_export]
     use crate::events::EventLog;
@@ -80,6 +81,7 @@ mod _churn {
         CoxModel, CoxPH, HazardCurve, KaplanMeier, LogRank, NelsonAalen, SurvivalCurve, WeibullAFT,
         WeibullModel, concordance_index, logrank, purchase_gaps, survival_brier_score,
     };
+    #[pymodule_export]
     use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
     use crate::table::Table;
