@@ -29,6 +29,7 @@ pub mod events;
 pub mod features;
 mod guard;
 mod held;
+pub mod optimize;
 pub mod progress;
 pub mod scoring;
 pub mod segments;

@@ -5,6 +5,7 @@ mod customers;
 mod errors;
 mod events;
 mod features;
+mod optimize;
 mod progress;
 mod scoring;
 mod segments;
@@ -31,6 +32,8 @@ mod _churn {
     use crate::events::EventLog;
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary};
+    #[pymodule_export]
+    use crate::optimize::{Allocation, optimize};
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
     #[pymodule_export]

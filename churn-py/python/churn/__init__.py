@@ -7,10 +7,11 @@
     result.plan.why(17850)
 
 Or step by step: EventLog -> features -> Scorecard.score -> RiskTiers.assign, Grid.assign ->
-Facts, Playbook -> match_actions.
+Facts, Playbook -> match_actions, or optimize for the largest profit under a budget.
 """
 
 from ._churn import (
+    Allocation,
     Customers,
     EventLog,
     Facts,
@@ -33,6 +34,7 @@ from ._churn import (
     defaults,
     lifecycle,
     match_actions,
+    optimize,
     winback,
 )
 from .exceptions import (
@@ -49,6 +51,7 @@ from .exceptions import (
 )
 
 __all__ = [
+    "Allocation",
     "CancelledError",
     "ChurnError",
     "Customers",
@@ -81,5 +84,6 @@ __all__ = [
     "defaults",
     "lifecycle",
     "match_actions",
+    "optimize",
     "winback",
 ]

@@ -140,14 +140,21 @@ pub(crate) fn numbers(columns: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Vec<f
             .extract()
             .map_err(|_| wrong_type("columns", "column names in text", &name))?;
         let place = format!("table.{name}");
-        let array = column(&place, &cells)?;
-        let Some(numbers) = floats(&array) else {
-            let error = Error::invalid_parameter(place, "numbers", array.data_type());
-            return Err(error).or_raise(columns.py());
-        };
-        all.push((name, numbers));
+        all.push((name, floats_of(&place, &cells)?));
     }
     Ok(all)
+}
+
+/// One column of numbers from an array or a list; missing cells are NaN.
+pub(crate) fn floats_of(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
+    let array = column(what, cells)?;
+    match floats(&array) {
+        Some(numbers) => Ok(numbers),
+        None => {
+            let error = Error::invalid_parameter(what, "numbers", array.data_type());
+            Err(error).or_raise(cells.py())
+        }
+    }
 }
 
 /// A column of numbers as floats, `None` for any other.

@@ -14,7 +14,7 @@ use churn_core::{CustomerId, Error};
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDelta, PyString, PyTzInfo};
 
-pub(crate) use self::input::{Ids, bytes, events, ids, numbers};
+pub(crate) use self::input::{Ids, bytes, events, floats_of, ids, numbers};
 pub(crate) use self::output::{floats, matrix, numpy, stream};
 use crate::errors::{OrRaise, wrong_type};
 
