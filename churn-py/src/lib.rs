@@ -12,6 +12,7 @@ mod learned;
 mod metrics;
 mod journey;
 mod files;
+mod optimize;
 mod progress;
 mod scoring;
 mod segments;
@@ -66,6 +67,7 @@ mod _churn {
         ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
         hold_out, hold_out_stratified, lot, replay,
     };
+    use crate::optimize::{Allocation, optimize};
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
     #[pymodule_export]
