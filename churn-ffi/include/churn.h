@@ -257,6 +257,11 @@ typedef struct churn_cox churn_cox;
 typedef struct churn_customers churn_customers;
 
 /**
+ * Describes one customer at a time, with the numbers that a table would have.
+ */
+typedef struct churn_describer churn_describer;
+
+/**
  * What went wrong and where; made by a call that fails, freed by the caller.
  */
 typedef struct churn_error churn_error;
@@ -276,6 +281,17 @@ typedef struct churn_feature_table churn_feature_table;
  * A proven map from recency, frequency and monetary scores to segments.
  */
 typedef struct churn_grid churn_grid;
+
+/**
+ * Takes batches of events one by one and spreads them over files, customer by customer.
+ */
+typedef struct churn_log_stream churn_log_stream;
+
+/**
+ * The logs of a stream, one per partition, in files that go with it. Every customer is in one
+ * partition with all events.
+ */
+typedef struct churn_partitioned_log churn_partitioned_log;
 
 /**
  * One action per customer, or none, with channels, expected response and costs. Independent of the
@@ -854,6 +870,30 @@ churn_status churn_event_log_append(churn_event_log *log,
                                     churn_error **error);
 
 /**
+ * Adds the rows of a CSV file, plain or gzip, from memory, as churn_event_log_append does. `options`
+ * is as for churn_event_log_read_csv, `progress` and `appended` may be NULL.
+ */
+churn_status churn_event_log_append_csv(churn_event_log *log,
+                                        const uint8_t *bytes,
+                                        size_t byte_count,
+                                        const char *options,
+                                        const churn_progress *progress,
+                                        churn_appended **appended,
+                                        churn_error **error);
+
+/**
+ * Adds the rows of an Arrow C stream as churn_event_log_append does. The stream is moved into the
+ * call and released, whether it succeeds or fails. `names` is as for churn_event_log_read_stream,
+ * `progress` and `appended` may be NULL.
+ */
+churn_status churn_event_log_append_stream(churn_event_log *log,
+                                           struct ArrowArrayStream *stream,
+                                           const char *names,
+                                           const churn_progress *progress,
+                                           churn_appended **appended,
+                                           churn_error **error);
+
+/**
  * Number of customers whose events changed; 0 for NULL.
  */
 size_t churn_appended_touched_count(const churn_appended *appended);
@@ -999,6 +1039,238 @@ churn_status churn_feature_table_export(const churn_feature_table *table,
  * Frees a table; what was read from it (customers, columns, texts) goes with it. NULL is fine.
  */
 void churn_feature_table_free(churn_feature_table *table);
+
+/**
+ * Writes a log to a file in the library's own form. At `path` (UTF-8) there is the old file, if any,
+ * until the new one is whole. `progress` may be NULL.
+ */
+churn_status churn_event_log_save_file(const churn_event_log *log,
+                                       const char *path,
+                                       const churn_progress *progress,
+                                       churn_error **error);
+
+/**
+ * Reads a log that churn_event_log_save_file wrote. A file that is cut short, damaged, forged or of
+ * a newer version fails with CHURN_INVALID_VALUE, naming the place. `progress` may be NULL.
+ */
+churn_status churn_event_log_load_file(const char *path,
+                                       const churn_progress *progress,
+                                       churn_event_log **log,
+                                       churn_error **error);
+
+/**
+ * The content of the file that churn_event_log_save_file would write. `progress` may be NULL.
+ */
+churn_status churn_event_log_save(const churn_event_log *log,
+                                  const churn_progress *progress,
+                                  churn_bytes **bytes,
+                                  churn_error **error);
+
+/**
+ * Reads a saved log from the bytes of its whole file, e.g. a memory-mapped one, which are not needed
+ * any more then. `progress` may be NULL.
+ */
+churn_status churn_event_log_load(const uint8_t *bytes,
+                                  size_t byte_count,
+                                  const churn_progress *progress,
+                                  churn_event_log **log,
+                                  churn_error **error);
+
+/**
+ * A feature table as the content of a file, bit for bit; its population is not in it. `progress`
+ * may be NULL.
+ */
+churn_status churn_feature_table_save(const churn_feature_table *table,
+                                      const churn_progress *progress,
+                                      churn_bytes **bytes,
+                                      churn_error **error);
+
+/**
+ * Reads a saved feature table from the bytes of its whole file. `progress` may be NULL.
+ */
+churn_status churn_feature_table_load(const uint8_t *bytes,
+                                      size_t byte_count,
+                                      const churn_progress *progress,
+                                      churn_feature_table **table,
+                                      churn_error **error);
+
+/**
+ * Prepares to describe customers as of an instant. `spec` is as for churn_feature_table_build;
+ * `population` NULL learns from all customers of the log now.
+ */
+churn_status churn_describer_new(const churn_event_log *log,
+                                 const char *as_of,
+                                 const char *spec,
+                                 const churn_population *population,
+                                 churn_describer **describer,
+                                 churn_error **error);
+
+/**
+ * Number of features; 0 for NULL.
+ */
+size_t churn_describer_feature_count(const churn_describer *describer);
+
+/**
+ * Name of a feature, in the order of the values; valid until the describer is freed.
+ */
+churn_status churn_describer_feature(const churn_describer *describer,
+                                     size_t index,
+                                     const char **name,
+                                     churn_error **error);
+
+/**
+ * Writes the features of one customer, given by the row among the customers of the log as it is now
+ * (churn_customers_find_...), into the first of `room` values; churn_describer_feature_count says
+ * how many there are. Fails with CHURN_UNKNOWN_NAME for a customer without event before the instant,
+ * and with CHURN_MISALIGNED once the log has other channels: make a new describer then.
+ */
+churn_status churn_describer_describe(churn_describer *describer,
+                                      const churn_event_log *log,
+                                      size_t row,
+                                      double *values,
+                                      size_t room,
+                                      churn_error **error);
+
+/**
+ * Frees a describer; NULL is fine.
+ */
+void churn_describer_free(churn_describer *describer);
+
+/**
+ * Makes a table that is up to date with a log that was appended to. `touched` are the rows of all
+ * customers whose events changed since `table` was made, as churn_appended_touched tells them; only
+ * they are described anew. `spec` is that of the table, `population` the one it was built with:
+ * equal, bit for bit, to churn_feature_table_build_with on the whole log. `progress` may be NULL.
+ */
+churn_status churn_feature_table_refresh(const churn_feature_table *table,
+                                         const churn_event_log *log,
+                                         const size_t *touched,
+                                         size_t touched_count,
+                                         const char *spec,
+                                         const churn_population *population,
+                                         const churn_progress *progress,
+                                         churn_feature_table **refreshed,
+                                         churn_error **error);
+
+/**
+ * Opens a stream. `scratch` is a folder (UTF-8) in which it makes one of its own; NULL = that of the
+ * system for temporary files. `settings` is JSON with the fields of the core's StreamSettings and
+ * `cleaning` with those of its Cleaning (NULL = defaults).
+ */
+churn_status churn_log_stream_new(const char *scratch,
+                                  const char *settings,
+                                  const char *cleaning,
+                                  churn_log_stream **stream,
+                                  churn_error **error);
+
+/**
+ * Adds a batch. Rows are cleaned as in one log of all of them; errors name the row in the whole
+ * stream, and a batch that fails or is cancelled leaves the stream as it was. `progress` may be
+ * NULL.
+ */
+churn_status churn_log_stream_push(churn_log_stream *stream,
+                                   const churn_columns *columns,
+                                   const churn_progress *progress,
+                                   churn_error **error);
+
+/**
+ * Adds all batches of an Arrow C stream one by one; those before one that fails stay. The stream is
+ * moved into the call and released, whether it succeeds or fails. `names` is as for
+ * churn_event_log_read_stream, `progress` may be NULL.
+ */
+churn_status churn_log_stream_push_stream(churn_log_stream *stream,
+                                          struct ArrowArrayStream *batches,
+                                          const char *names,
+                                          const churn_progress *progress,
+                                          churn_error **error);
+
+/**
+ * Adds a CSV file, plain or gzip, however long, by its path (UTF-8), about a million rows at a time;
+ * those before a row that fails stay. `options` is as for churn_event_log_read_csv, `progress` may
+ * be NULL.
+ */
+churn_status churn_log_stream_push_csv_file(churn_log_stream *stream,
+                                            const char *path,
+                                            const char *options,
+                                            const churn_progress *progress,
+                                            churn_error **error);
+
+/**
+ * Number of rows pushed so far; 0 for NULL and once the stream is finished.
+ */
+uint64_t churn_log_stream_rows(const churn_log_stream *stream);
+
+/**
+ * Orders the partitions one after another. The stream is used up, whether this succeeds or fails,
+ * and still has to be freed. `progress` may be NULL.
+ */
+churn_status churn_log_stream_finish(churn_log_stream *stream,
+                                     const churn_progress *progress,
+                                     churn_partitioned_log **log,
+                                     churn_error **error);
+
+/**
+ * Frees a stream and its files; NULL is fine.
+ */
+void churn_log_stream_free(churn_log_stream *stream);
+
+/**
+ * Number of partitions; 0 for NULL.
+ */
+size_t churn_partitioned_log_partitions(const churn_partitioned_log *log);
+
+/**
+ * Number of events of all partitions; 0 for NULL.
+ */
+uint64_t churn_partitioned_log_len(const churn_partitioned_log *log);
+
+/**
+ * Number of customers of all partitions; 0 for NULL.
+ */
+uint64_t churn_partitioned_log_customer_count(const churn_partitioned_log *log);
+
+/**
+ * What cleaning did to the whole stream, valid until the log is freed; NULL for NULL.
+ */
+const churn_cleaning_report *churn_partitioned_log_report(const churn_partitioned_log *log);
+
+/**
+ * The log of one partition, with the channels of the whole stream. `progress` may be NULL.
+ */
+churn_status churn_partitioned_log_log(const churn_partitioned_log *partitioned,
+                                       size_t partition,
+                                       const churn_progress *progress,
+                                       churn_event_log **log,
+                                       churn_error **error);
+
+/**
+ * What all customers of all partitions together teach, for churn_partitioned_log_features. `as_of`
+ * and `spec` are as for churn_feature_table_build, `progress` may be NULL.
+ */
+churn_status churn_partitioned_log_learn(const churn_partitioned_log *log,
+                                         const char *as_of,
+                                         const char *spec,
+                                         const churn_progress *progress,
+                                         churn_population **population,
+                                         churn_error **error);
+
+/**
+ * Builds the feature table of one partition. The tables of all partitions together hold the rows of
+ * the one table of the whole log, bit for bit. `progress` may be NULL.
+ */
+churn_status churn_partitioned_log_features(const churn_partitioned_log *log,
+                                            size_t partition,
+                                            const char *as_of,
+                                            const char *spec,
+                                            const churn_population *population,
+                                            const churn_progress *progress,
+                                            churn_feature_table **table,
+                                            churn_error **error);
+
+/**
+ * Frees the logs of a stream and their files; NULL is fine.
+ */
+void churn_partitioned_log_free(churn_partitioned_log *log);
 
 /**
  * Summarizes the purchases strictly before `as_of` (a date or date and time in text); customers who

@@ -77,7 +77,7 @@ impl Shown {
 }
 
 impl churn_event_log {
-    fn new(log: EventLog) -> Self {
+    pub(crate) fn new(log: EventLog) -> Self {
         churn_event_log {
             shown: Shown::new(&log),
             log,

@@ -150,9 +150,11 @@ pub(crate) fn plan_from_log<'py>(
     horizon_days: u32,
     window_days: u32,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let log = log.log(py)?;
     let as_of = convert::as_of(as_of)?;
     let horizon = Horizon::days(horizon_days).or_raise(py)?;
-    let plan = py.detach(|| SamplePlan::from_log(&log.log, as_of, silence_days, horizon, window_days));
+    let plan =
+        py.detach(|| SamplePlan::from_log(&log, as_of, silence_days, horizon, window_days));
     answer(py, &plan.or_raise(py)?)
 }
 
@@ -222,10 +224,11 @@ impl Exposures {
         horizon_days: u32,
         observed_until: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
+        let log = log.log(py)?;
         let horizon = Horizon::days(horizon_days).or_raise(py)?;
         let end = Self::at_end(observed_until)?;
         let outcomes = py
-            .detach(|| self.exposures.outcomes(&log.log, horizon, end))
+            .detach(|| self.exposures.outcomes(&log, horizon, end))
             .or_raise(py)?;
         let rows: Vec<f64> = outcomes.rows.iter().map(|row| *row as f64).collect();
         let dict = PyDict::new(py);
@@ -241,7 +244,10 @@ impl Exposures {
         }
         let arms = outcomes.arms;
         let name = |code: &u32| arms.names()[*code as usize].clone();
-        dict.set_item("arm", arms.codes().iter().map(name).collect::<Vec<String>>())?;
+        dict.set_item(
+            "arm",
+            arms.codes().iter().map(name).collect::<Vec<String>>(),
+        )?;
         dict.set_item("open", outcomes.open)?;
         Ok(dict)
     }
@@ -259,14 +265,21 @@ impl Exposures {
         observed_until: Option<&Bound<'py, PyAny>>,
         incremental: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let log = log.log(py)?;
         let settings: IncrementalSettings = settings::read(py, "incremental", incremental)?;
         let horizon = Horizon::days(horizon_days).or_raise(py)?;
         let end = Self::at_end(observed_until)?;
         let cost = convert::vector("incremental.cost", cost)?;
         let group = group.map(|g| names("incremental.group", g)).transpose()?;
         let report = py.detach(|| {
-            let outcomes = self.exposures.outcomes(&log.log, horizon, end)?;
-            evaluation::incremental(&self.exposures, &outcomes, &cost, group.as_deref(), &settings)
+            let outcomes = self.exposures.outcomes(&log, horizon, end)?;
+            evaluation::incremental(
+                &self.exposures,
+                &outcomes,
+                &cost,
+                group.as_deref(),
+                &settings,
+            )
         });
         answer(py, &report.or_raise(py)?)
     }
@@ -278,7 +291,9 @@ impl Exposures {
     fn __repr__(&self) -> String {
         let arms = self.exposures.arms();
         let counts = arms.names().iter().zip(arms.counts());
-        let counts: Vec<String> = counts.map(|(name, count)| format!("{name}: {count}")).collect();
+        let counts: Vec<String> = counts
+            .map(|(name, count)| format!("{name}: {count}"))
+            .collect();
         format!("Exposures({})", counts.join(", "))
     }
 }
@@ -335,7 +350,10 @@ impl PolicyValue {
 
     fn __repr__(&self) -> String {
         let value = self.value.value;
-        format!("PolicyValue({}, {} to {})", value.value, value.low, value.high)
+        format!(
+            "PolicyValue({}, {} to {})",
+            value.value, value.low, value.high
+        )
     }
 }
 
@@ -395,7 +413,8 @@ pub(crate) fn profit_curve<'py>(
     let curve = py
         .detach(|| policy_value::profit_curve(&score, &effect, &cost, confidence))
         .or_raise(py)?;
-    let column = |of: fn(&policy_value::ProfitPoint) -> f64| -> Vec<f64> { curve.iter().map(of).collect() };
+    let column =
+        |of: fn(&policy_value::ProfitPoint) -> f64| -> Vec<f64> { curve.iter().map(of).collect() };
     let dict = PyDict::new(py);
     dict.set_item("share", convert::floats(py, &column(|p| p.share))?)?;
     dict.set_item("profit", convert::floats(py, &column(|p| p.profit.value))?)?;

@@ -64,9 +64,10 @@ impl TrainingData {
         progress: Option<&Bound<'_, PyAny>>,
         training: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<TrainingData>> {
+        let log = log.log(py)?;
         let training: TrainingSettings = settings::read(py, "training", training)?;
         let data = progress::run(py, progress, |progress| {
-            learned::TrainingData::build(&log.log, &training, progress)
+            learned::TrainingData::build(&log, &training, progress)
         })?;
         let data = Arc::new(data);
         let source = Arc::clone(&data);
@@ -204,11 +205,12 @@ impl FittedModel {
         progress: Option<&Bound<'_, PyAny>>,
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
+        let log = log.log(py)?;
         let py = training.py();
         let training: TrainingSettings = settings::read(py, "training", Some(training))?;
         let settings: ChurnModelSettings = settings::read(py, "model", settings)?;
         let model = progress::run(py, progress, |progress| {
-            settings.fit_log(&log.log, &training, progress)
+            settings.fit_log(&log, &training, progress)
         })?;
         Ok(FittedModel {
             model: Arc::new(model),

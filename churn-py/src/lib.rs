@@ -3,6 +3,7 @@
 mod behavior;
 mod convert;
 mod customers;
+mod describer;
 mod errors;
 mod evaluation;
 mod events;
@@ -10,6 +11,7 @@ mod features;
 mod learned;
 mod metrics;
 mod journey;
+mod files;
 mod progress;
 mod scoring;
 mod segments;
@@ -18,6 +20,7 @@ mod shared;
 mod simulate;
 mod strategy;
 mod survival;
+mod stream;
 mod table;
 mod uplift;
 mod winback;
@@ -41,6 +44,7 @@ mod _churn {
         Exposures, PolicyValue, compare_arms, group_sequential_bounds, minimum_detectable_effect,
         plan_from_log, policy_value_of, power, profit_curve, sample_ratio, sample_size,
     };
+    use crate::describer::Describer;
     #[pymodule_export]
     use crate::events::EventLog;
     #[pymodule_export]
@@ -76,6 +80,7 @@ mod _churn {
         CoxModel, CoxPH, HazardCurve, KaplanMeier, LogRank, NelsonAalen, SurvivalCurve, WeibullAFT,
         WeibullModel, concordance_index, logrank, purchase_gaps, survival_brier_score,
     };
+    use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
     use crate::table::Table;
     #[pymodule_export]

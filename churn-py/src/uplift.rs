@@ -108,7 +108,10 @@ pub(crate) fn toc_curve<'py>(
     let effect = convert::vector("uplift.effect", effect)?;
     let curve = core_toc(&score, &effect).or_raise(py)?;
     let (shares, heights): (Vec<f64>, Vec<f64>) = curve.into_iter().unzip();
-    Ok((convert::floats(py, &shares)?, convert::floats(py, &heights)?))
+    Ok((
+        convert::floats(py, &shares)?,
+        convert::floats(py, &heights)?,
+    ))
 }
 
 /// Weighted area under the TOC.
@@ -167,7 +170,12 @@ impl Given {
                 return Ok(*code as u32);
             }
             let expected = "0 for the control, or 1 to 64";
-            Err(churn_core::Error::invalid_value("uplift.treatment", row, expected, code))
+            Err(churn_core::Error::invalid_value(
+                "uplift.treatment",
+                row,
+                expected,
+                code,
+            ))
         };
         let codes: churn_core::Result<Vec<u32>> = codes.iter().enumerate().map(code).collect();
         Ok(Given {
@@ -281,7 +289,10 @@ pub(crate) fn uplift_out_of_fold<'py>(
         settings.out_of_fold(&given.data(), progress)
     })?;
     let dict = estimates(py, &held_out.estimates)?;
-    dict.set_item("scores", matrix(py, &held_out.scores, held_out.estimates.treatments)?)?;
+    dict.set_item(
+        "scores",
+        matrix(py, &held_out.scores, held_out.estimates.treatments)?,
+    )?;
     dict.set_item("average_effects", held_out.average_effects())?;
     dict.set_item("overlap", answer(py, &held_out.overlap)?)?;
     Ok(dict)

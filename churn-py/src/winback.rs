@@ -120,16 +120,17 @@ pub(crate) fn winback(
     progress: Option<&Bound<'_, PyAny>>,
     settings: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<WinBack> {
+    let log = log.log(py)?;
     let as_of = match as_of {
         Some(as_of) => convert::as_of(as_of)?,
-        None => log.log.day_after_last().or_raise(py)?,
+        None => log.day_after_last().or_raise(py)?,
     };
     let settings = read(py, settings)?;
     let model = model.map(learned::read_model).transpose()?;
     let flow = progress::run(py, progress, |progress| match &model {
-        None => Flow::run(&log.log, as_of, &settings, progress),
+        None => Flow::run(&log, as_of, &settings, progress),
         Some(model) => Flow::run_with(
-            &log.log,
+            &log,
             as_of,
             &settings,
             |table| model.score(table),

@@ -168,47 +168,86 @@ impl EventBatches {
     }
 }
 
-impl<S: Scratch> LogStream<S> {
-    /// Adds all batches of a reader one by one, so that a table larger than memory passes through.
+/// The batches of a reader one by one, for a [`LogStream`] of tables larger than memory.
+pub struct BatchReader<R> {
+    reader: R,
+    empty: EventBatches,
+}
+
+impl<R> fmt::Debug for BatchReader<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BatchReader")
+    }
+}
+
+impl BatchReader<RecordBatchStreamReader> {
+    /// Reads a C-data stream, which is released at the end.
     ///
     /// # Errors
-    /// As [`EventBatches::from_reader`] and [`push`](Self::push), with rows counted from the start
-    /// of the stream; batches before the one that failed stay in the stream.
-    pub fn push_reader(
-        &mut self,
-        reader: impl RecordBatchReader,
-        names: &ColumnNames,
-        progress: &Progress<'_>,
-    ) -> Result<()> {
-        let mut reader = reader;
+    /// As [`new`](Self::new); `InvalidValue` for a stream that is released or whose schema cannot be
+    /// read.
+    pub fn from_stream(stream: FFI_ArrowArrayStream, names: &ColumnNames) -> Result<Self> {
+        Self::new(guarded(|| RecordBatchStreamReader::try_new(stream))?, names)
+    }
+}
+
+impl<R: RecordBatchReader> BatchReader<R> {
+    /// Reads the batches of a reader.
+    ///
+    /// # Errors
+    /// `UnknownName` or `InvalidParameter` where `names` do not fit the columns.
+    pub fn new(reader: R, names: &ColumnNames) -> Result<Self> {
         let empty = EventBatches::empty(&reader.schema(), names)?;
-        while let Some(batch) = guarded(|| reader.next().transpose())? {
-            let mut events = empty.clone();
-            let before = self.rows();
-            let in_stream = |error: Error| match error.row() {
-                Some(row) => error.at_row((before + row) as usize),
-                None => error,
-            };
-            events.push(&batch).map_err(in_stream)?;
-            let columns = events.columns().map_err(in_stream)?;
-            self.push(&columns, progress)?;
-        }
-        Ok(())
+        Ok(BatchReader { reader, empty })
+    }
+
+    /// The next batch, or `None` at the end.
+    ///
+    /// # Errors
+    /// `InvalidValue` as [`EventBatches::from_reader`].
+    // Not an iterator: an error is worth more than the end.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<EventBatches>> {
+        let Some(batch) = guarded(|| self.reader.next().transpose())? else {
+            return Ok(None);
+        };
+        let mut events = self.empty.clone();
+        events.push(&batch)?;
+        Ok(Some(events))
+    }
+}
+
+impl<S: Scratch> LogStream<S> {
+    /// Adds record batches.
+    ///
+    /// # Errors
+    /// As [`EventBatches::columns`] and [`push`](Self::push), with rows counted from the start of
+    /// the stream.
+    pub fn push_batches(&mut self, batches: &EventBatches, progress: &Progress<'_>) -> Result<()> {
+        let before = self.rows();
+        let columns = batches.columns().map_err(|error| match error.row() {
+            Some(row) => error.at_row((before + row) as usize),
+            None => error,
+        })?;
+        self.push(&columns, progress)
     }
 
     /// Adds all batches of a C-data stream one by one; it is released at the end.
     ///
     /// # Errors
-    /// As [`push_reader`](Self::push_reader); `InvalidValue` for a stream that is released or whose
-    /// schema cannot be read.
+    /// As [`BatchReader`] and [`push_batches`](Self::push_batches); the batches before the one that
+    /// failed stay in the stream.
     pub fn push_stream(
         &mut self,
         stream: FFI_ArrowArrayStream,
         names: &ColumnNames,
         progress: &Progress<'_>,
     ) -> Result<()> {
-        let reader = guarded(|| RecordBatchStreamReader::try_new(stream))?;
-        self.push_reader(reader, names, progress)
+        let mut reader = BatchReader::from_stream(stream, names)?;
+        while let Some(batches) = reader.next()? {
+            self.push_batches(&batches, progress)?;
+        }
+        Ok(())
     }
 }
 

@@ -83,6 +83,23 @@ impl Exposures {
         })
     }
 
+    /// From one row per customer: their arms and instants in the order of the customers.
+    ///
+    /// # Errors
+    /// `LengthMismatch` for columns of other lengths.
+    pub fn from_rows(customers: Customers, arms: Arms, at: Vec<Timestamp>) -> Result<Self> {
+        for (what, len) in [("experiment.arm", arms.len()), ("experiment.at", at.len())] {
+            if len != customers.len() {
+                return Err(Error::length_mismatch(what, customers.len(), len));
+            }
+        }
+        Ok(Exposures {
+            customers,
+            arms,
+            at,
+        })
+    }
+
     /// The customers, sorted by id.
     pub fn customers(&self) -> &Customers {
         &self.customers

@@ -306,6 +306,15 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
         }
     }
 
+    /// Rows of a block without customer are no longer usable; for callers who need no keys.
+    pub(super) fn require_customers(&self, pick: Pick<'_>, block: &mut Block) {
+        for (i, usable) in block.usable.iter_mut().enumerate() {
+            *usable &= !is_missing(&self.columns.customer, pick.row(i));
+        }
+        block.keys.clear();
+        block.keys.resize(pick.len(), 0);
+    }
+
     /// Whether the customer, time and value cells of a row are there.
     fn is_complete(&self, row: usize) -> bool {
         is_valid(&self.columns.customer.valid, row)

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::NO_ORDER;
 use super::check::is_missing;
 use super::columns::{IdCells, IdColumn, TextCells, TextColumn, is_valid};
-use super::partition::{Bucket, NO_BUCKET, bucket_count, chunk_rows, count_buckets, scatter};
+use super::partition::{Bucket, NO_BUCKET, bucket_count, chunk_rows, scatter_rows};
 use crate::customers::{IdStore, text_store};
 use crate::error::{Error, Result};
 
@@ -72,6 +72,21 @@ pub(super) fn code_few_names(
         }
         column.cells.get(row).filter(|name| !name.is_empty())
     };
+    if let TextCells::Coded { codes, names } = &column.cells {
+        let keep = |row| keep(row) && is_valid(&column.valid, row);
+        let (ranks, names) = rank_used(codes, names, keep);
+        check_few(names.len(), what, none)?;
+        let code = |row: usize| match ranks.get(codes[row] as usize) {
+            Some(rank) if *rank != NONE && keep(row) => *rank as u8,
+            _ => none,
+        };
+        let codes = (0..codes.len())
+            .into_par_iter()
+            .with_min_len(1 << 14)
+            .map(code)
+            .collect();
+        return Ok((codes, names));
+    }
     let rows = column.cells.len();
     let chunk = chunk_rows(rows);
     let distinct: Vec<NameSet<'_>> = (0..rows.div_ceil(chunk))
@@ -141,20 +156,7 @@ fn code<K: Copy + Ord + Hash + Send + Sync>(
                 }
             }
         });
-    let chunks: Vec<&[u16]> = buckets.chunks(chunk).collect();
-    let counts: Vec<Vec<u32>> = chunks
-        .par_iter()
-        .map(|chunk| count_buckets(chunk, partitions))
-        .collect();
-    let counts: Vec<&[u32]> = counts.iter().map(Vec::as_slice).collect();
-    let scattered = scatter(&counts, partitions, 0_u32, |i, cursors| {
-        for (j, &bucket) in chunks[i].iter().enumerate() {
-            if bucket != NO_BUCKET {
-                cursors.push(bucket, (i * chunk + j) as u32);
-            }
-        }
-        Ok(())
-    })?;
+    let scattered = scatter_rows(&buckets, partitions, |_| Ok(()))?;
     let parts = scattered.into_buckets();
     let parts: Vec<&[u32]> = parts.iter().map(Bucket::records).collect();
 

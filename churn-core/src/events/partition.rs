@@ -201,13 +201,33 @@ pub(super) fn scatter<T: Copy + Send>(
     Ok(Scattered { blocks, places })
 }
 
-/// How many rows of a chunk go into each bucket.
-pub(super) fn count_buckets(chunk: &[u16], buckets: usize) -> Vec<u32> {
-    let mut counts = vec![0_u32; buckets];
-    for &bucket in chunk.iter().filter(|bucket| **bucket != NO_BUCKET) {
-        counts[usize::from(bucket)] += 1;
-    }
-    counts
+/// The numbers of the rows that have a bucket, by bucket.
+pub(super) fn scatter_rows(
+    buckets: &[u16],
+    count: usize,
+    advance: impl Fn(usize) -> Result<()> + Sync,
+) -> Result<Scattered<u32>> {
+    let rows = chunk_rows(buckets.len());
+    let chunks: Vec<&[u16]> = buckets.chunks(rows).collect();
+    let counts: Vec<Vec<u32>> = chunks
+        .par_iter()
+        .map(|chunk| {
+            let mut counts = vec![0_u32; count];
+            for &bucket in chunk.iter().filter(|bucket| **bucket != NO_BUCKET) {
+                counts[usize::from(bucket)] += 1;
+            }
+            counts
+        })
+        .collect();
+    let counts: Vec<&[u32]> = counts.iter().map(Vec::as_slice).collect();
+    scatter(&counts, count, 0, |i, cursors| {
+        for (j, &bucket) in chunks[i].iter().enumerate() {
+            if bucket != NO_BUCKET {
+                cursors.push(bucket, (i * rows + j) as u32);
+            }
+        }
+        advance(chunks[i].len())
+    })
 }
 
 /// Consecutive mutable pieces of the given lengths.
@@ -267,24 +287,14 @@ mod tests {
                 }
             })
             .collect();
-        let chunks: Vec<&[u16]> = buckets.chunks(70_000).collect();
-        let counts: Vec<Vec<u32>> = chunks.iter().map(|c| count_buckets(c, 3)).collect();
-        let counts: Vec<&[u32]> = counts.iter().map(Vec::as_slice).collect();
-        let out = scatter(&counts, 3, 0_usize, |chunk, cursors| {
-            for (j, &bucket) in chunks[chunk].iter().enumerate() {
-                if bucket != NO_BUCKET {
-                    cursors.push(bucket, 70_000 * chunk + j);
-                }
-            }
-            Ok(())
-        })
-        .unwrap();
+        let out = scatter_rows(&buckets, 3, |_| Ok(())).unwrap();
         let lens = out.lens();
         for (bucket, out) in out.into_buckets().into_iter().enumerate() {
             let part = out.records();
             assert_eq!(part.len(), lens[bucket]);
-            let expected: Vec<usize> = (0..buckets.len())
-                .filter(|r| usize::from(buckets[*r]) == bucket)
+            let rows = 0..buckets.len() as u32;
+            let expected: Vec<u32> = rows
+                .filter(|r| usize::from(buckets[*r as usize]) == bucket)
                 .collect();
             assert_eq!(part, expected);
         }

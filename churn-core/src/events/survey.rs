@@ -59,6 +59,42 @@ impl From<Unfit> for Stop {
     }
 }
 
+/// Checks every row without asking whose it is: 0 for a row that stays, [`NO_BUCKET`] for one that
+/// is dropped and counted.
+pub(super) fn check_rows(
+    cleaner: &RowCleaner<'_, '_>,
+    rows: usize,
+    ledger: &mut Ledger,
+    progress: &Progress<'_>,
+) -> Result<Vec<u16>> {
+    let step = progress.step("events.clean", rows);
+    let chunk = chunk_rows(rows);
+    let mut flags = vec![NO_BUCKET; rows];
+    let chunks: Vec<std::result::Result<Chunk, Stop>> = flags
+        .par_chunks_mut(chunk)
+        .enumerate()
+        .map(|(i, flags)| {
+            let start = i * chunk;
+            let chunk = Chunk::of(cleaner, None, None, start..start + flags.len())?;
+            let entries = chunk.entries.pick(0, chunk.buckets.len());
+            for (j, bucket) in chunk.buckets.iter().enumerate() {
+                flags[entries.row(j) - start] = *bucket;
+            }
+            step.advance(flags.len()).map_err(Stop::Wrong)?;
+            Ok(chunk)
+        })
+        .collect();
+    for chunk in chunks {
+        match chunk {
+            Ok(chunk) => chunk.count(ledger),
+            Err(Stop::Wrong(error)) => return Err(error),
+            // Only keys can be unfit.
+            Err(Stop::Unfit) => {}
+        }
+    }
+    Ok(flags)
+}
+
 /// How the times of records count.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
@@ -113,7 +149,7 @@ impl Survey {
             .map(|i| {
                 let rows = i * chunk..rows.min((i + 1) * chunk);
                 let count = rows.len();
-                let chunk = Chunk::of(cleaner, keys, &ranges, channel, rows)?;
+                let chunk = Chunk::of(cleaner, Some((keys, &ranges)), channel, rows)?;
                 step.advance(count).map_err(Stop::Wrong)?;
                 Ok(chunk)
             })
@@ -148,12 +184,7 @@ impl Survey {
 
     /// Adds what was dropped and reread.
     pub(super) fn count(&self, ledger: &mut Ledger) {
-        for chunk in &self.chunks {
-            for (all, one) in ledger.dropped.iter_mut().zip(chunk.dropped) {
-                all.merge(one);
-            }
-            ledger.read_as_refund.merge(chunk.as_refund);
-        }
+        self.chunks.iter().for_each(|chunk| chunk.count(ledger));
     }
 
     /// Number of rows handed in.
@@ -297,8 +328,7 @@ impl Entries {
 impl Chunk {
     fn of(
         cleaner: &RowCleaner<'_, '_>,
-        keys: &Keys<'_>,
-        ranges: &Ranges,
+        keys: Option<(&Keys<'_>, &Ranges)>,
         channel: Option<&TextColumn<'_>>,
         rows: Range<usize>,
     ) -> std::result::Result<Self, Stop> {
@@ -306,7 +336,7 @@ impl Chunk {
         let entries = Entries::of(cleaner, rows, &mut block);
         let mut chunk = Chunk {
             buckets: Vec::new(),
-            counts: vec![0; ranges.len()],
+            counts: vec![0; keys.map_or(1, |(_, ranges)| ranges.len())],
             dropped: [Count::default(); REASONS],
             as_refund: Count::default(),
             times: None,
@@ -326,7 +356,10 @@ impl Chunk {
         for (i, buckets) in buckets.chunks_mut(BLOCK).enumerate() {
             let pick = entries.pick(i * BLOCK, i * BLOCK + buckets.len());
             cleaner.load(pick, &mut block);
-            keys.fill(pick, &mut block)?;
+            match keys {
+                Some((keys, _)) => keys.fill(pick, &mut block)?,
+                None => cleaner.require_customers(pick, &mut block),
+            }
             for (i, bucket) in buckets.iter_mut().enumerate() {
                 if !block.usable[i] {
                     let row = pick.row(i);
@@ -335,7 +368,8 @@ impl Chunk {
                             if clean.read_as_refund {
                                 chunk.as_refund.add(clean.value);
                             }
-                            block.put(i, &clean, keys.get(row)?);
+                            let key = keys.map_or(Ok(0), |(keys, _)| keys.get(row))?;
+                            block.put(i, &clean, key);
                         }
                         Err(reason) => {
                             if let Some(error) = cleaner.rejection(row, reason) {
@@ -350,7 +384,7 @@ impl Chunk {
                     }
                 }
                 let (key, time) = (block.keys[i], block.times[i]);
-                *bucket = ranges.of(keys.digit(key));
+                *bucket = keys.map_or(0, |(keys, ranges)| ranges.of(keys.digit(key)));
                 chunk.counts[usize::from(*bucket)] += 1;
                 times = (times.0.min(time), times.1.max(time));
                 chunk.sorted &= key >= last;
@@ -363,6 +397,14 @@ impl Chunk {
         chunk.times = (times.0 <= times.1).then_some(times);
         chunk.ends = first.map(|first| (first, last));
         Ok(chunk)
+    }
+
+    /// Adds what was dropped and reread.
+    fn count(&self, ledger: &mut Ledger) {
+        for (all, one) in ledger.dropped.iter_mut().zip(self.dropped) {
+            all.merge(one);
+        }
+        ledger.read_as_refund.merge(self.as_refund);
     }
 
     /// Notes which channels of a dictionary the rows that enter use.

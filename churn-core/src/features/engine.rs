@@ -343,6 +343,11 @@ impl Describer {
         })
     }
 
+    /// The channels of the logs whose customers it describes.
+    pub fn channels(&self) -> &[String] {
+        &self.channels
+    }
+
     /// What the numbers mean, in order.
     pub fn features(&self) -> &[FeatureInfo] {
         &self.plan.infos

@@ -37,8 +37,8 @@ pub use conditions::{CHURN_PROBABILITY, Condition, Vocabulary};
 pub use constraints::{
     ActionLimit, ChannelLimit, Constraints, Id, Need, OfferLimit, Scope, SegmentLimit, ShareOf,
 };
-pub use effects::{EffectSettings, EffectSource, Effects, ObservedResponse, SegmentName};
 pub(crate) use document::{line_in_json, line_in_toml};
+pub use effects::{EffectSettings, EffectSource, Effects, ObservedResponse, SegmentName};
 pub use facts::Facts;
 pub use matching::match_actions;
 pub use optimize::{OptimizeSettings, optimize, optimize_with};

@@ -11,10 +11,13 @@ from typing_extensions import disjoint_base
 
 from .model import ChurnModel
 from .types import (
+    Appended,
     ArrowStream,
     Bins,
     BootstrapSettings,
     ChurnModelSettings,
+    BinaryReader,
+    BinaryWriter,
     Cleaning,
     CleaningReport,
     ColumnNames,
@@ -53,10 +56,12 @@ __all__ = [
     "CoxModel",
     "CoxPH",
     "Customers",
+    "Describer",
     "EventLog",
     "Facts",
     "FeatureTable",
     "FittedModel",
+    "FeatureTables",
     "Grid",
     "HazardCurve",
     "Journey",
@@ -68,6 +73,8 @@ __all__ = [
     "LogRank",
     "NelsonAalen",
     "Pca",
+    "LogStream",
+    "PartitionedLog",
     "Plan",
     "Playbook",
     "Population",
@@ -189,6 +196,42 @@ class EventLog:
         Late events are fine: the new log equals one built from all rows, and is cleaned as this
         one was. Only the customers of the batch are ordered again.
         """
+    def append(
+        self,
+        data: ArrowStream | Mapping[str, Sequence[Any] | npt.NDArray[Any]],
+        *,
+        names: ColumnNames | None = None,
+        progress: Progress | None = None,
+    ) -> Appended:
+        """Adds a batch of events to this log, which equals one built from all rows then.
+
+        Only the customers of the batch are ordered again; tables made before stay as they are, and
+        ``FeatureTable.refreshed`` brings them up to date. On an error the log is as it was before.
+        """
+    def save(
+        self, target: str | PathLike[str] | BinaryWriter, *, progress: Progress | None = None
+    ) -> None:
+        """Writes the log to a path or a binary file, in the library's own form.
+
+        At a path there is the old file until the new one is whole.
+        """
+    @staticmethod
+    def load(
+        source: str | PathLike[str] | bytes | BinaryReader, *, progress: Progress | None = None
+    ) -> EventLog:
+        """Reads a saved log; one that is cut short, damaged or forged is an InvalidValueError."""
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def describer(
+        self,
+        as_of: Instant,
+        *,
+        population: Population | None = None,
+        **spec: Unpack[FeatureSpec],
+    ) -> Describer:
+        """Prepares to describe one customer at a time, as the log is when asked.
+
+        Without a ``population`` learned before it learns from all customers now.
+        """
     def features(
         self,
         as_of: Instant,
@@ -225,6 +268,125 @@ class EventLog:
     def report(self) -> CleaningReport:
         """What cleaning did."""
 
+@final
+class Describer:
+    """Describes customers of a log one by one, with the numbers that a table would have."""
+
+    def describe(self, customer: CustomerId) -> dict[str, float]:
+        """The features of one customer as the log is now.
+
+        UnknownNameError for a customer without event before the instant.
+        """
+    @property
+    def as_of(self) -> datetime:
+        """The instant that is described."""
+    @property
+    def population(self) -> Population:
+        """What all customers together taught."""
+
+@final
+class LogStream:
+    """Takes batches of events one by one, of logs of any length.
+
+    Rows are cleaned as in one ``EventLog`` of all of them and spread over files in a folder inside
+    ``scratch`` (default: where Python keeps temporary files), customer by customer. One partition at
+    a time must fit into memory.
+    """
+
+    def __new__(
+        cls,
+        scratch: str | PathLike[str] | None = None,
+        *,
+        partitions: int | None = None,
+        buffer_bytes: int | None = None,
+        **cleaning: Unpack[Cleaning],
+    ) -> LogStream: ...
+    def push(
+        self,
+        data: ArrowStream | Mapping[str, Sequence[Any] | npt.NDArray[Any]],
+        *,
+        names: ColumnNames | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Adds a batch, or all batches of an Arrow reader one by one.
+
+        A batch that fails is left out whole, and errors name the row in the whole stream.
+        """
+    def push_csv(
+        self,
+        source: str | PathLike[str] | bytes,
+        *,
+        names: ColumnNames | None = None,
+        delimiter: str | None = None,
+        unreadable: Literal["reject", "drop"] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Adds a CSV file, plain or gzip, however long."""
+    def finish(self, *, progress: Progress | None = None) -> PartitionedLog:
+        """Orders the partitions; the stream is used up then."""
+    @property
+    def rows(self) -> int:
+        """Number of rows pushed so far."""
+
+@final
+class PartitionedLog:
+    """The logs of a stream, one per partition, in files that go with it.
+
+    Every customer is in one partition with all events.
+    """
+
+    @property
+    def partitions(self) -> int:
+        """Number of partitions."""
+    def log(self, partition: int, *, progress: Progress | None = None) -> EventLog:
+        """The log of one partition, which counts only its own rows in its report."""
+    def partition_of(self, customer: CustomerId) -> int:
+        """The partition that holds a customer, known or not."""
+    def learn(
+        self,
+        as_of: Instant,
+        *,
+        progress: Progress | None = None,
+        **spec: Unpack[FeatureSpec],
+    ) -> Population:
+        """What all customers of all partitions together teach."""
+    def features(
+        self,
+        as_of: Instant,
+        *,
+        population: Population | None = None,
+        progress: Progress | None = None,
+        **spec: Unpack[FeatureSpec],
+    ) -> FeatureTables:
+        """The feature tables, one partition after another.
+
+        Together they hold the rows of the one table of the whole log, bit for bit.
+        """
+    def __len__(self) -> int:
+        """Number of events."""
+    @property
+    def customer_count(self) -> int:
+        """Number of customers."""
+    @property
+    def channels(self) -> list[str]:
+        """Names of the channels, sorted."""
+    @property
+    def time_range(self) -> tuple[datetime, datetime] | None:
+        """First and last instant, or None for an empty stream."""
+    @property
+    def report(self) -> CleaningReport:
+        """What cleaning did to the whole stream."""
+
+@final
+class FeatureTables:
+    """Feature tables of a stream, each built when it is asked for."""
+
+    @property
+    def population(self) -> Population:
+        """What all customers together taught."""
+    def __iter__(self) -> FeatureTables: ...
+    def __next__(self) -> FeatureTable: ...
+
 @disjoint_base
 class Table:
     """Named columns of equal length; the base of every result.
@@ -259,6 +421,29 @@ class FeatureTable(Table):
         columns: Mapping[str, Sequence[float | None] | npt.NDArray[Any]],
     ) -> FeatureTable:
         """A table of the caller's own features; customers must ascend and differ."""
+    def refreshed(
+        self,
+        log: EventLog,
+        touched: Customers | Sequence[CustomerId],
+        *,
+        progress: Progress | None = None,
+        **spec: Unpack[FeatureSpec],
+    ) -> FeatureTable:
+        """The table brought up to date with a log that was appended to.
+
+        ``touched`` are all customers whose events changed since, as ``EventLog.append`` tells them;
+        only they are described anew. ``spec`` is that of the table. Equal, bit for bit, to
+        ``log.features`` with the table's population.
+        """
+    def save(
+        self, target: str | PathLike[str] | BinaryWriter, *, progress: Progress | None = None
+    ) -> None:
+        """Writes the table to a path or a binary file, bit for bit."""
+    @staticmethod
+    def load(
+        source: str | PathLike[str] | bytes | BinaryReader, *, progress: Progress | None = None
+    ) -> FeatureTable:
+        """Reads a saved table, without its population: keep that as JSON."""
     @property
     def customers(self) -> Customers:
         """The customers, one per row."""
@@ -1378,3 +1563,226 @@ def bootstrap(
     **settings: Unpack[BootstrapSettings],
 ) -> dict[str, float]:
     """A measure by name with an interval: ``estimate``, ``low``, ``high``, ``standard_error``."""
+# ---- experiments, hold-outs, policies (churn.experiment) ----
+
+def compare_arms(
+    arm: Sequence[Any] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    *,
+    control: str | int,
+    kind: Literal["binary", "count", "money"],
+    covariates: Sequence[Sequence[float] | npt.NDArray[Any]] | None = None,
+    **comparison: Any,
+) -> dict[str, Any]:
+    """Compares every arm with the control on one outcome per unit."""
+
+def sample_ratio(
+    arm: Sequence[Any] | npt.NDArray[Any],
+    *,
+    control: str | int,
+    shares: Sequence[float] | None = None,
+) -> dict[str, Any]:
+    """Did the arms get the shares that were planned?"""
+
+def group_sequential_bounds(
+    looks: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    spending: Literal["obrien_fleming", "pocock"] | None = None,
+) -> list[float]:
+    """Bounds |z| of a test with planned looks."""
+
+def sample_size(effect: float, variances: tuple[float, float], **plan: Any) -> int:
+    """Units needed in the control to see a difference of means."""
+
+def minimum_detectable_effect(
+    control_units: int, variances: tuple[float, float], **plan: Any
+) -> float:
+    """The smallest difference that so many units can show."""
+
+def power(
+    effect: float, control_units: int, variances: tuple[float, float], **plan: Any
+) -> float:
+    """The probability of seeing a difference that is there."""
+
+def plan_from_log(
+    log: EventLog,
+    as_of: Instant,
+    *,
+    silence_days: int,
+    horizon_days: int,
+    window_days: int,
+) -> dict[str, Any]:
+    """What the past says about an experiment with customers who fall silent."""
+
+@final
+class Exposures:
+    """Who was in which arm of an experiment, and from when on."""
+
+    def __new__(
+        cls,
+        customer: Sequence[CustomerId] | npt.NDArray[Any],
+        arm: Sequence[Any] | npt.NDArray[Any],
+        at: Sequence[Instant],
+        *,
+        control: str | int,
+    ) -> Exposures: ...
+    @property
+    def customers(self) -> Customers:
+        """The customers, sorted by id."""
+    @property
+    def arm(self) -> list[str]:
+        """The arm of each customer."""
+    def outcomes(
+        self, log: EventLog, *, horizon_days: int, observed_until: Instant | None = None
+    ) -> dict[str, Any]:
+        """What each customer did within the horizon after entering."""
+    def incremental(
+        self,
+        log: EventLog,
+        cost: Sequence[float] | npt.NDArray[Any],
+        *,
+        horizon_days: int,
+        group: Sequence[Any] | npt.NDArray[Any] | None = None,
+        observed_until: Instant | None = None,
+        **incremental: Any,
+    ) -> dict[str, Any]:
+        """What contacting changed, against the customers held out."""
+    def __len__(self) -> int:
+        """Number of customers."""
+
+@final
+class PolicyValue:
+    """The value of a policy from logged choices, with one score per choice."""
+
+    @property
+    def value(self) -> float:
+        """Mean reward per choice."""
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its interval."""
+    @property
+    def standard_error(self) -> float:
+        """Its standard error."""
+    @property
+    def effective_choices(self) -> float:
+        """How many choices of its own the policy would need to know as much."""
+    @property
+    def largest_weight(self) -> float:
+        """The largest weight of a choice."""
+    def minus(self, other: PolicyValue, *, confidence: float = 0.95) -> dict[str, Any]:
+        """This value minus that of another policy on the same choices."""
+
+def policy_value_of(
+    reward: Sequence[float] | npt.NDArray[Any],
+    propensity: Sequence[float] | npt.NDArray[Any],
+    policy: Sequence[float] | npt.NDArray[Any],
+    *,
+    estimator: Literal["inverse_propensity", "self_normalised", "doubly_robust"],
+    model: tuple[Any, Any] | None = None,
+    confidence: float = 0.95,
+) -> PolicyValue:
+    """What a policy would have earned, from the log of another one."""
+
+def profit_curve(
+    score: Sequence[float] | npt.NDArray[Any],
+    effect: Sequence[float] | npt.NDArray[Any],
+    cost: Sequence[float] | npt.NDArray[Any],
+    *,
+    confidence: float = 0.95,
+) -> dict[str, Any]:
+    """Incremental profit of contacting the first customers of a ranking, and the best cut."""
+
+# ---- uplift (churn.uplift) ----
+
+def uplift_metrics(
+    score: Sequence[float] | npt.NDArray[Any],
+    treated: Sequence[Any] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    *,
+    k: float = 0.3,
+    buckets: int = 30,
+) -> dict[str, Any]:
+    """Every uplift metric of a ranking, each under the name of its definition."""
+
+def uplift_curve(
+    score: Sequence[float] | npt.NDArray[Any],
+    treated: Sequence[Any] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    *,
+    kind: str = "qini",
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Units above each cut of a ranking, and the height of the curve there."""
+
+def uplift_at_k(
+    score: Sequence[float] | npt.NDArray[Any],
+    treated: Sequence[Any] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    *,
+    k: float = 0.3,
+    strategy: Literal["overall", "by_group"] | None = None,
+) -> float:
+    """Difference of mean outcomes among the first share of a ranking."""
+
+def propensity_scores(
+    treated: Sequence[Any] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    propensity: Sequence[float] | npt.NDArray[Any],
+) -> npt.NDArray[Any]:
+    """One unbiased effect score per unit from known propensities."""
+
+def toc_curve(
+    score: Sequence[float] | npt.NDArray[Any], effect: Sequence[float] | npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Share of units and TOC at every distinct score."""
+
+def rate(
+    score: Sequence[float] | npt.NDArray[Any],
+    effect: Sequence[float] | npt.NDArray[Any],
+    *,
+    weighting: Literal["autoc", "qini"] | None = None,
+) -> float:
+    """Weighted area under the TOC."""
+
+def cost_curve(
+    arms: int,
+    expected: Sequence[float] | npt.NDArray[Any],
+    cost: Sequence[float] | npt.NDArray[Any],
+    score: Sequence[float] | npt.NDArray[Any],
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Gain of the best costed policy per budget."""
+
+@final
+class UpliftModel:
+    """A fitted uplift model."""
+
+    @staticmethod
+    def fit(
+        data: Any,
+        treatment: Sequence[int] | npt.NDArray[Any],
+        outcome: Sequence[float] | npt.NDArray[Any],
+        *,
+        propensity: Sequence[float] | npt.NDArray[Any] | None = None,
+        progress: Progress | None = None,
+        **uplift: Any,
+    ) -> UpliftModel:
+        """Fits the effect of every treatment against the control."""
+    def predict(self, data: Any) -> dict[str, Any]:
+        """Effects and, where the method has them, standard errors."""
+    @property
+    def treatments(self) -> int:
+        """Number of treatments besides the control."""
+    @property
+    def overlap(self) -> dict[str, Any]:
+        """Smallest and largest propensity, and how many were pulled back."""
+
+def uplift_out_of_fold(
+    data: Any,
+    treatment: Sequence[int] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    *,
+    propensity: Sequence[float] | npt.NDArray[Any] | None = None,
+    progress: Progress | None = None,
+    **uplift: Any,
+) -> dict[str, Any]:
+    """Predicts every row by a model that was fitted without its fold."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ._churn import FeatureTable, Grid, Playbook, Scorecard
+    from ._churn import Customers, Grid, Playbook, Scorecard
 
 CustomerId: TypeAlias = int | str
 Numbers: TypeAlias = "Sequence[float] | np.ndarray[Any, Any] | Any"
@@ -41,8 +42,21 @@ Kind: TypeAlias = Literal[
     "service_contact",
     "complaint",
 ]
-Progress: TypeAlias = Callable[[str, int, int], object]
-"""Called with (step, done, total); raising, or returning False, stops the work."""
+Progress: TypeAlias = Callable[[str, int, int], object] | bool
+"""Called with (step, done, total); raising, or returning False, stops the work. True shows a bar
+on stderr (tqdm's, where it is installed)."""
+
+
+class BinaryWriter(Protocol):
+    """A file open for writing bytes."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+
+class BinaryReader(Protocol):
+    """A file open for reading bytes."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class ArrowStream(Protocol):
@@ -101,6 +115,16 @@ class CleaningReport(TypedDict):
     dropped: dict[str, Tally]
     read_as_refund: Tally
     duplicates_kept: Tally
+
+
+class Appended(TypedDict):
+    """What an append did."""
+
+    touched: "Customers"
+    """Whose events changed: their features may be out of date."""
+    new_customers: int
+    report: CleaningReport
+    """What cleaning did to the batch."""
 
 
 class FeatureInfo(TypedDict):

@@ -33,19 +33,12 @@ use crate::errors::{OrRaise, cannot_open, invalid_cell, wrong_type};
 pub(crate) fn events(data: &Bound<'_, PyAny>, names: &ColumnNames) -> PyResult<EventBatches> {
     let py = data.py();
     let expected = "a data frame with Arrow export, or a dict of arrays";
-    if data.hasattr("__arrow_c_stream__")? {
-        match data.call_method0("__arrow_c_stream__") {
-            Ok(capsule) => {
-                let stream = import(&capsule)?;
-                return py
-                    .detach(|| EventBatches::from_stream(stream, names))
-                    .or_raise(py);
-            }
-            // pandas exports through pyarrow; without it its columns are read one by one.
-            Err(error) if error.is_instance_of::<PyImportError>(py) && data.hasattr("items")? => {}
-            Err(error) => return Err(error),
-        }
-    } else if !data.hasattr("items")? {
+    if let Some(stream) = stream_of(data)? {
+        return py
+            .detach(|| EventBatches::from_stream(stream, names))
+            .or_raise(py);
+    }
+    if !data.hasattr("items")? {
         return Err(wrong_type("data", expected, data));
     }
     let mut columns: Vec<(String, ArrayRef)> = Vec::new();
@@ -241,6 +234,23 @@ pub(crate) fn bytes(source: &Bound<'_, PyAny>) -> PyResult<(Box<dyn Read + Send>
     let file = File::open(&path).map_err(|error| cannot_open(source.py(), &path, &error))?;
     let size = file.metadata().ok().map(|metadata| metadata.len());
     Ok((Box::new(BufReader::with_capacity(1 << 18, file)), size))
+}
+
+/// The Arrow stream of a data frame or reader, or `None` for data of another kind.
+pub(crate) fn stream_of(data: &Bound<'_, PyAny>) -> PyResult<Option<FFI_ArrowArrayStream>> {
+    if !data.hasattr("__arrow_c_stream__")? {
+        return Ok(None);
+    }
+    match data.call_method0("__arrow_c_stream__") {
+        Ok(capsule) => import(&capsule).map(Some),
+        // pandas exports through pyarrow; without it its columns are read one by one.
+        Err(error)
+            if error.is_instance_of::<PyImportError>(data.py()) && data.hasattr("items")? =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Takes the stream out of its capsule.

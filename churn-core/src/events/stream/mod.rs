@@ -21,11 +21,12 @@ pub use scratch::{MemoryScratch, Scratch};
 
 use self::block::{Batch, Block, Ids, Shape};
 use super::check::RowCleaner;
-use super::clean::{Cleaning, CleaningReport, Count, DuplicatePolicy, Ledger, REASONS};
+use super::clean::{Cleaning, CleaningReport, DuplicatePolicy, Ledger};
 use super::columns::{EventColumns, IdCells, IdColumn};
 use super::ids::{code_few_names, text_hash, word_hash};
 use super::keep::Keep;
-use super::partition::{NO_BUCKET, chunk_rows, count_buckets};
+use super::partition::{Bucket, NO_BUCKET, chunk_rows, scatter_rows};
+use super::survey::check_rows;
 use super::{EventLog, MAX_EVENTS, NO_CHANNEL, check_event_count, day_after};
 use crate::customers::CustomerId;
 use crate::error::{Error, ErrorKind, Result};
@@ -268,23 +269,9 @@ impl<S: Scratch> LogStream<S> {
                 }
             });
         let step = progress.step("events.spread", rows);
-        // Rows by partition, in their order within each: a counting sort.
-        let mut offsets = vec![0_usize; count + 1];
-        for (i, rows) in count_buckets(&buckets, count).into_iter().enumerate() {
-            offsets[i + 1] = offsets[i] + rows as usize;
-        }
-        let mut next = offsets.clone();
-        let mut spread = vec![0_u32; offsets[count]];
-        for (row, bucket) in buckets.iter().enumerate() {
-            if *bucket != NO_BUCKET {
-                let place = &mut next[usize::from(*bucket)];
-                spread[*place] = row as u32;
-                *place += 1;
-            }
-        }
-        step.advance(rows)?;
+        let spread = scatter_rows(&buckets, count, |rows| step.advance(rows))?;
         drop(buckets);
-        let lens = offsets.windows(2).map(|pair| (pair[1] - pair[0]) as u64);
+        let lens = spread.lens().into_iter().map(|len| len as u64);
         for (i, (partition, len)) in self.partitions.iter().zip(lens).enumerate() {
             if partition.rows + len > MAX_EVENTS {
                 return Err(Error::invalid_parameter(
@@ -304,7 +291,7 @@ impl<S: Scratch> LogStream<S> {
             channels,
             before,
         };
-        let taken = self.take_rows(&batch, &spread, &offsets);
+        let taken = self.take_rows(&batch, spread.into_buckets());
         if let Err(error) = taken {
             self.broken = Some(error.clone());
             return Err(error);
@@ -402,12 +389,7 @@ impl<S: Scratch> LogStream<S> {
     }
 
     /// Puts rows into the blocks of their partitions, and full blocks into scratch space.
-    fn take_rows(
-        &mut self,
-        batch: &Batch<'_, '_, '_>,
-        rows: &[u32],
-        offsets: &[usize],
-    ) -> Result<()> {
+    fn take_rows(&mut self, batch: &Batch<'_, '_, '_>, rows: Vec<Bucket<u32>>) -> Result<()> {
         let Some(shape) = &self.shape else {
             return Ok(());
         };
@@ -415,9 +397,9 @@ impl<S: Scratch> LogStream<S> {
         let full: Vec<Result<(Vec<u8>, u64)>> = self
             .partitions
             .par_iter_mut()
-            .enumerate()
-            .map(|(i, partition)| {
-                let rows = &rows[offsets[i]..offsets[i + 1]];
+            .zip(rows)
+            .map(|(partition, rows)| {
+                let rows = rows.records();
                 let (mut bytes, mut frames) = (Vec::new(), 0);
                 let mut flush = |block: &mut Block| -> Result<()> {
                     frames += u64::from(block.rows() > 0);
@@ -547,54 +529,6 @@ impl<S: Scratch> LogStream<S> {
         whole.events = ledger.rows_kept;
         Ok(whole)
     }
-}
-
-/// Checks every row: 0 for a row that stays, [`NO_BUCKET`] for one that is dropped and counted.
-fn check_rows(
-    cleaner: &RowCleaner<'_, '_>,
-    rows: usize,
-    ledger: &mut Ledger,
-    progress: &Progress<'_>,
-) -> Result<Vec<u16>> {
-    let chunk = chunk_rows(rows);
-    let mut buckets = vec![0_u16; rows];
-    let step = progress.step("events.clean", rows);
-    let chunks: Vec<Result<_>> = buckets
-        .par_chunks_mut(chunk)
-        .enumerate()
-        .map(|(i, buckets)| {
-            let mut dropped = [Count::default(); REASONS];
-            let mut as_refund = Count::default();
-            for (j, bucket) in buckets.iter_mut().enumerate() {
-                let row = i * chunk + j;
-                match cleaner.check(row) {
-                    Ok(clean) if clean.read_as_refund => as_refund.add(clean.value),
-                    Ok(_) => {}
-                    Err(reason) => {
-                        if let Some(error) = cleaner.rejection(row, reason) {
-                            return Err(error);
-                        }
-                        match cleaner.money(row) {
-                            0.0 => dropped[reason as usize].add_rows(1),
-                            money => dropped[reason as usize].add(money),
-                        }
-                        *bucket = NO_BUCKET;
-                    }
-                }
-            }
-            step.advance(buckets.len())?;
-            Ok((dropped, as_refund))
-        })
-        .collect();
-    // In row order, so that the error named is the first one whatever the threads did.
-    for chunk in chunks {
-        let (chunk_dropped, chunk_refund) = chunk?;
-        for (all, one) in ledger.dropped.iter_mut().zip(chunk_dropped) {
-            all.merge(one);
-        }
-        ledger.read_as_refund.merge(chunk_refund);
-    }
-    Ok(buckets)
 }
 
 impl EventLog {
