@@ -34,6 +34,7 @@ pub mod features;
 mod guard;
 mod held;
 pub mod journey;
+pub mod model;
 pub mod progress;
 pub mod saved;
 pub mod scoring;

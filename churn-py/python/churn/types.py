@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 if TYPE_CHECKING:
     import numpy as np
 
-    from ._churn import FeatureTable, Grid, Playbook, Scorecard
-    from ._churn import Customers, Grid, Playbook, Scorecard
+    from ._churn import Customers, FeatureTable, Grid, Playbook, Scorecard
 
 CustomerId: TypeAlias = int | str
 Numbers: TypeAlias = "Sequence[float] | np.ndarray[Any, Any] | Any"
