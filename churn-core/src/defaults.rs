@@ -16,7 +16,7 @@ use crate::scoring::survival::{CoxPh, KaplanMeier, NelsonAalen, WeibullAft};
 use crate::segments::{Grid, RiskTiers};
 use crate::settings;
 use crate::simulate::Shop;
-use crate::strategy::Playbook;
+use crate::strategy::{OptimizeSettings, Playbook};
 use crate::winback::{JourneySettings, WinBackSettings};
 
 /// The names that [`json`] knows; each is the name that errors about these settings begin with.
@@ -31,6 +31,7 @@ pub const NAMES: &[&str] = &[
     "risk_tiers",
     "grid",
     "playbook",
+    "optimize",
     "journey",
     "policy",
     "learning",
@@ -76,6 +77,7 @@ pub fn json(name: &str) -> Result<String> {
             let playbook: Playbook = settings::from_toml(name, Playbook::DEFAULT_TOML)?;
             text(name, &playbook)
         }
+        "optimize" => text(name, &OptimizeSettings::default()),
         "journey" => {
             let journey: Journey = settings::from_toml(name, Journey::DEFAULT_TOML)?;
             text(name, &journey)
@@ -133,6 +135,7 @@ mod tests {
         reads_back::<RiskTiers>("risk_tiers");
         reads_back::<Grid>("grid");
         reads_back::<Playbook>("playbook");
+        reads_back::<OptimizeSettings>("optimize");
         reads_back::<Journey>("journey");
         reads_back::<ContactPolicy>("policy");
         reads_back::<LearningSettings>("learning");

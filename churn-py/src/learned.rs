@@ -205,8 +205,8 @@ impl FittedModel {
         progress: Option<&Bound<'_, PyAny>>,
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let log = log.log(py)?;
         let py = training.py();
+        let log = log.log(py)?;
         let training: TrainingSettings = settings::read(py, "training", Some(training))?;
         let settings: ChurnModelSettings = settings::read(py, "model", settings)?;
         let model = progress::run(py, progress, |progress| {
