@@ -35,6 +35,7 @@ mod guard;
 mod held;
 pub mod journey;
 pub mod optimize;
+pub mod model;
 pub mod progress;
 pub mod saved;
 pub mod scoring;

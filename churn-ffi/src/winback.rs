@@ -37,7 +37,7 @@ impl churn_win_back {
         &self.whole
     }
 
-    fn new(result: WinBack) -> Self {
+    pub(crate) fn new(result: WinBack) -> Self {
         let whole = Arc::new(result);
         let part = || Arc::clone(&whole);
         churn_win_back {

@@ -8,6 +8,8 @@ mod errors;
 mod evaluation;
 mod events;
 mod features;
+mod files;
+mod journey;
 mod learned;
 mod metrics;
 mod journey;
@@ -20,8 +22,8 @@ mod settings;
 mod shared;
 mod simulate;
 mod strategy;
-mod survival;
 mod stream;
+mod survival;
 mod table;
 mod uplift;
 mod winback;
@@ -40,6 +42,7 @@ mod _churn {
     use crate::behavior::{Retention, Stickiness, lifecycle_over_time, retention, stickiness};
     #[pymodule_export]
     use crate::customers::Customers;
+    use crate::describer::Describer;
     #[pymodule_export]
     use crate::evaluation::{
         Exposures, PolicyValue, compare_arms, group_sequential_bounds, minimum_detectable_effect,
@@ -51,6 +54,11 @@ mod _churn {
     use crate::events::EventLog;
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary};
+    #[pymodule_export]
+    use crate::journey::{
+        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
+        hold_out, hold_out_stratified, lot, replay,
+    };
     #[pymodule_export]
     use crate::learned::{
         FittedModel, Pca, TrainingData, cross_validate, drivers, make_folds, mutual_information,
@@ -78,6 +86,7 @@ mod _churn {
     use crate::simulate::{Shop, SimulatedShop};
     #[pymodule_export]
     use crate::strategy::{Facts, Plan, Playbook, match_actions};
+    use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
     use crate::survival::{
         CoxModel, CoxPH, HazardCurve, KaplanMeier, LogRank, NelsonAalen, SurvivalCurve, WeibullAFT,

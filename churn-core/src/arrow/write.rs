@@ -16,7 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::{CleaningReport, DropReason};
 use crate::features::{FeatureTable, RfmSummary};
 use crate::scoring::Scores;
-use crate::scoring::learned::{Column, TrainingData};
+use crate::scoring::learned::{
+    Column, ColumnDrift, Drift, Explanation, LearnerReport, OutOfFold, TrainingData,
+};
 use crate::segments::Segments;
 use crate::strategy::Plan;
 use crate::time::Timestamp;
@@ -90,6 +92,59 @@ pub fn training_batch(data: &TrainingData) -> Result<RecordBatch> {
         }
     }
     batch.finish()
+}
+
+/// How the learners of a model did out of fold: `learner`, `weight`, `roc_auc`, `log_loss`, `trees`.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn learner_batch(report: &OutOfFold) -> Result<RecordBatch> {
+    let learners = || report.learners.iter();
+    let numbers = |number: fn(&LearnerReport) -> f64| learners().map(number).collect::<Vec<_>>();
+    BatchBuilder::new()
+        .texts("learner", learners().map(|l| Some(l.learner.as_str())))
+        .numbers("weight", &numbers(|l| l.weight))
+        .numbers("roc_auc", &numbers(|l| l.roc_auc))
+        .numbers("log_loss", &numbers(|l| l.log_loss))
+        .counts("trees", learners().map(|l| Some(l.trees as u64)))
+        .finish()
+}
+
+/// Probabilities with what each column contributed: `churn_probability`, `points_<column>`. Schema
+/// metadata: `base_points`.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn explanation_batch(told: &Explanation) -> Result<RecordBatch> {
+    let rows = told.probabilities.len();
+    let mut batch = BatchBuilder::new()
+        .metadata("base_points", told.base_points.to_string())
+        .numbers("churn_probability", &told.probabilities);
+    for (j, name) in told.names.iter().enumerate() {
+        let points = &told.points[j * rows..(j + 1) * rows];
+        batch = batch
+            .numbers(&format!("points_{name}"), points)
+            .describe("unit", "points");
+    }
+    batch.finish()
+}
+
+/// Drift of columns and, in the last row, of probabilities: `column`, `psi`, `kolmogorov_smirnov`
+/// (null for levels), `missing_before`, `missing_now`, `new_levels`.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn drift_batch(drift: &Drift) -> Result<RecordBatch> {
+    let rows = || drift.columns.iter().chain([&drift.probabilities]);
+    let numbers = |number: fn(&ColumnDrift) -> f64| rows().map(number).collect::<Vec<_>>();
+    BatchBuilder::new()
+        .texts("column", rows().map(|c| Some(c.column.as_str())))
+        .numbers("psi", &numbers(|c| c.psi))
+        .optional_numbers("kolmogorov_smirnov", rows().map(|c| c.kolmogorov_smirnov))
+        .numbers("missing_before", &numbers(|c| c.missing_before))
+        .numbers("missing_now", &numbers(|c| c.missing_now))
+        .numbers("new_levels", &numbers(|c| c.new_levels))
+        .finish()
 }
 
 /// The purchase summary: `customer`, `frequency`, `recency`, `age`, `monetary_value`. Schema metadata:

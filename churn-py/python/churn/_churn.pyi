@@ -13,11 +13,11 @@ from .model import ChurnModel
 from .types import (
     Appended,
     ArrowStream,
-    BinaryReader,
-    BinaryWriter,
     Bins,
     BootstrapSettings,
     ChurnModelSettings,
+    BinaryReader,
+    BinaryWriter,
     Cleaning,
     CleaningReport,
     ColumnNames,
@@ -62,8 +62,8 @@ __all__ = [
     "EventLog",
     "Facts",
     "FeatureTable",
-    "FeatureTables",
     "FittedModel",
+    "FeatureTables",
     "Grid",
     "HazardCurve",
     "Journey",
@@ -74,9 +74,9 @@ __all__ = [
     "KaplanMeier",
     "LogRank",
     "NelsonAalen",
+    "Pca",
     "LogStream",
     "PartitionedLog",
-    "Pca",
     "Plan",
     "Playbook",
     "Population",
@@ -1324,229 +1324,6 @@ def stickiness(
 ) -> Stickiness:
     """In how many periods customers were active."""
 
-# ---- experiments, hold-outs, policies (churn.experiment) ----
-
-def compare_arms(
-    arm: Sequence[Any] | npt.NDArray[Any],
-    outcome: Sequence[float] | npt.NDArray[Any],
-    *,
-    control: str | int,
-    kind: Literal["binary", "count", "money"],
-    covariates: Sequence[Sequence[float] | npt.NDArray[Any]] | None = None,
-    **comparison: Any,
-) -> dict[str, Any]:
-    """Compares every arm with the control on one outcome per unit."""
-
-def sample_ratio(
-    arm: Sequence[Any] | npt.NDArray[Any],
-    *,
-    control: str | int,
-    shares: Sequence[float] | None = None,
-) -> dict[str, Any]:
-    """Did the arms get the shares that were planned?"""
-
-def group_sequential_bounds(
-    looks: Sequence[float],
-    *,
-    confidence: float = 0.95,
-    spending: Literal["obrien_fleming", "pocock"] | None = None,
-) -> list[float]:
-    """Bounds |z| of a test with planned looks."""
-
-def sample_size(effect: float, variances: tuple[float, float], **plan: Any) -> int:
-    """Units needed in the control to see a difference of means."""
-
-def minimum_detectable_effect(
-    control_units: int, variances: tuple[float, float], **plan: Any
-) -> float:
-    """The smallest difference that so many units can show."""
-
-def power(
-    effect: float, control_units: int, variances: tuple[float, float], **plan: Any
-) -> float:
-    """The probability of seeing a difference that is there."""
-
-def plan_from_log(
-    log: EventLog,
-    as_of: Instant,
-    *,
-    silence_days: int,
-    horizon_days: int,
-    window_days: int,
-) -> dict[str, Any]:
-    """What the past says about an experiment with customers who fall silent."""
-
-@final
-class Exposures:
-    """Who was in which arm of an experiment, and from when on."""
-
-    def __new__(
-        cls,
-        customer: Sequence[CustomerId] | npt.NDArray[Any],
-        arm: Sequence[Any] | npt.NDArray[Any],
-        at: Sequence[Instant],
-        *,
-        control: str | int,
-    ) -> Exposures: ...
-    @property
-    def customers(self) -> Customers:
-        """The customers, sorted by id."""
-    @property
-    def arm(self) -> list[str]:
-        """The arm of each customer."""
-    def outcomes(
-        self, log: EventLog, *, horizon_days: int, observed_until: Instant | None = None
-    ) -> dict[str, Any]:
-        """What each customer did within the horizon after entering."""
-    def incremental(
-        self,
-        log: EventLog,
-        cost: Sequence[float] | npt.NDArray[Any],
-        *,
-        horizon_days: int,
-        group: Sequence[Any] | npt.NDArray[Any] | None = None,
-        observed_until: Instant | None = None,
-        **incremental: Any,
-    ) -> dict[str, Any]:
-        """What contacting changed, against the customers held out."""
-    def __len__(self) -> int:
-        """Number of customers."""
-
-@final
-class PolicyValue:
-    """The value of a policy from logged choices, with one score per choice."""
-
-    @property
-    def value(self) -> float:
-        """Mean reward per choice."""
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Its interval."""
-    @property
-    def standard_error(self) -> float:
-        """Its standard error."""
-    @property
-    def effective_choices(self) -> float:
-        """How many choices of its own the policy would need to know as much."""
-    @property
-    def largest_weight(self) -> float:
-        """The largest weight of a choice."""
-    def minus(self, other: PolicyValue, *, confidence: float = 0.95) -> dict[str, Any]:
-        """This value minus that of another policy on the same choices."""
-
-def policy_value_of(
-    reward: Sequence[float] | npt.NDArray[Any],
-    propensity: Sequence[float] | npt.NDArray[Any],
-    policy: Sequence[float] | npt.NDArray[Any],
-    *,
-    estimator: Literal["inverse_propensity", "self_normalised", "doubly_robust"],
-    model: tuple[Any, Any] | None = None,
-    confidence: float = 0.95,
-) -> PolicyValue:
-    """What a policy would have earned, from the log of another one."""
-
-def profit_curve(
-    score: Sequence[float] | npt.NDArray[Any],
-    effect: Sequence[float] | npt.NDArray[Any],
-    cost: Sequence[float] | npt.NDArray[Any],
-    *,
-    confidence: float = 0.95,
-) -> dict[str, Any]:
-    """Incremental profit of contacting the first customers of a ranking, and the best cut."""
-
-# ---- uplift (churn.uplift) ----
-
-def uplift_metrics(
-    score: Sequence[float] | npt.NDArray[Any],
-    treated: Sequence[Any] | npt.NDArray[Any],
-    outcome: Sequence[float] | npt.NDArray[Any],
-    *,
-    k: float = 0.3,
-    buckets: int = 30,
-) -> dict[str, Any]:
-    """Every uplift metric of a ranking, each under the name of its definition."""
-
-def uplift_curve(
-    score: Sequence[float] | npt.NDArray[Any],
-    treated: Sequence[Any] | npt.NDArray[Any],
-    outcome: Sequence[float] | npt.NDArray[Any],
-    *,
-    kind: str = "qini",
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Units above each cut of a ranking, and the height of the curve there."""
-
-def uplift_at_k(
-    score: Sequence[float] | npt.NDArray[Any],
-    treated: Sequence[Any] | npt.NDArray[Any],
-    outcome: Sequence[float] | npt.NDArray[Any],
-    *,
-    k: float = 0.3,
-    strategy: Literal["overall", "by_group"] | None = None,
-) -> float:
-    """Difference of mean outcomes among the first share of a ranking."""
-
-def propensity_scores(
-    treated: Sequence[Any] | npt.NDArray[Any],
-    outcome: Sequence[float] | npt.NDArray[Any],
-    propensity: Sequence[float] | npt.NDArray[Any],
-) -> npt.NDArray[Any]:
-    """One unbiased effect score per unit from known propensities."""
-
-def toc_curve(
-    score: Sequence[float] | npt.NDArray[Any], effect: Sequence[float] | npt.NDArray[Any]
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Share of units and TOC at every distinct score."""
-
-def rate(
-    score: Sequence[float] | npt.NDArray[Any],
-    effect: Sequence[float] | npt.NDArray[Any],
-    *,
-    weighting: Literal["autoc", "qini"] | None = None,
-) -> float:
-    """Weighted area under the TOC."""
-
-def cost_curve(
-    arms: int,
-    expected: Sequence[float] | npt.NDArray[Any],
-    cost: Sequence[float] | npt.NDArray[Any],
-    score: Sequence[float] | npt.NDArray[Any],
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Gain of the best costed policy per budget."""
-
-@final
-class UpliftModel:
-    """A fitted uplift model."""
-
-    @staticmethod
-    def fit(
-        data: Any,
-        treatment: Sequence[int] | npt.NDArray[Any],
-        outcome: Sequence[float] | npt.NDArray[Any],
-        *,
-        propensity: Sequence[float] | npt.NDArray[Any] | None = None,
-        progress: Progress | None = None,
-        **uplift: Any,
-    ) -> UpliftModel:
-        """Fits the effect of every treatment against the control."""
-    def predict(self, data: Any) -> dict[str, Any]:
-        """Effects and, where the method has them, standard errors."""
-    @property
-    def treatments(self) -> int:
-        """Number of treatments besides the control."""
-    @property
-    def overlap(self) -> dict[str, Any]:
-        """Smallest and largest propensity, and how many were pulled back."""
-
-def uplift_out_of_fold(
-    data: Any,
-    treatment: Sequence[int] | npt.NDArray[Any],
-    outcome: Sequence[float] | npt.NDArray[Any],
-    *,
-    propensity: Sequence[float] | npt.NDArray[Any] | None = None,
-    progress: Progress | None = None,
-    **uplift: Any,
-) -> dict[str, Any]:
-    """Predicts every row by a model that was fitted without its fold."""
 @final
 class TrainingData(Table):
     """One row per customer and cut-off: ``customer``, ``as_of``, ``churned``, then the features."""
@@ -1842,3 +1619,226 @@ def bootstrap(
     **settings: Unpack[BootstrapSettings],
 ) -> dict[str, float]:
     """A measure by name with an interval: ``estimate``, ``low``, ``high``, ``standard_error``."""
+# ---- experiments, hold-outs, policies (churn.experiment) ----
+
+def compare_arms(
+    arm: Sequence[Any] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    *,
+    control: str | int,
+    kind: Literal["binary", "count", "money"],
+    covariates: Sequence[Sequence[float] | npt.NDArray[Any]] | None = None,
+    **comparison: Any,
+) -> dict[str, Any]:
+    """Compares every arm with the control on one outcome per unit."""
+
+def sample_ratio(
+    arm: Sequence[Any] | npt.NDArray[Any],
+    *,
+    control: str | int,
+    shares: Sequence[float] | None = None,
+) -> dict[str, Any]:
+    """Did the arms get the shares that were planned?"""
+
+def group_sequential_bounds(
+    looks: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    spending: Literal["obrien_fleming", "pocock"] | None = None,
+) -> list[float]:
+    """Bounds |z| of a test with planned looks."""
+
+def sample_size(effect: float, variances: tuple[float, float], **plan: Any) -> int:
+    """Units needed in the control to see a difference of means."""
+
+def minimum_detectable_effect(
+    control_units: int, variances: tuple[float, float], **plan: Any
+) -> float:
+    """The smallest difference that so many units can show."""
+
+def power(
+    effect: float, control_units: int, variances: tuple[float, float], **plan: Any
+) -> float:
+    """The probability of seeing a difference that is there."""
+
+def plan_from_log(
+    log: EventLog,
+    as_of: Instant,
+    *,
+    silence_days: int,
+    horizon_days: int,
+    window_days: int,
+) -> dict[str, Any]:
+    """What the past says about an experiment with customers who fall silent."""
+
+@final
+class Exposures:
+    """Who was in which arm of an experiment, and from when on."""
+
+    def __new__(
+        cls,
+        customer: Sequence[CustomerId] | npt.NDArray[Any],
+        arm: Sequence[Any] | npt.NDArray[Any],
+        at: Sequence[Instant],
+        *,
+        control: str | int,
+    ) -> Exposures: ...
+    @property
+    def customers(self) -> Customers:
+        """The customers, sorted by id."""
+    @property
+    def arm(self) -> list[str]:
+        """The arm of each customer."""
+    def outcomes(
+        self, log: EventLog, *, horizon_days: int, observed_until: Instant | None = None
+    ) -> dict[str, Any]:
+        """What each customer did within the horizon after entering."""
+    def incremental(
+        self,
+        log: EventLog,
+        cost: Sequence[float] | npt.NDArray[Any],
+        *,
+        horizon_days: int,
+        group: Sequence[Any] | npt.NDArray[Any] | None = None,
+        observed_until: Instant | None = None,
+        **incremental: Any,
+    ) -> dict[str, Any]:
+        """What contacting changed, against the customers held out."""
+    def __len__(self) -> int:
+        """Number of customers."""
+
+@final
+class PolicyValue:
+    """The value of a policy from logged choices, with one score per choice."""
+
+    @property
+    def value(self) -> float:
+        """Mean reward per choice."""
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its interval."""
+    @property
+    def standard_error(self) -> float:
+        """Its standard error."""
+    @property
+    def effective_choices(self) -> float:
+        """How many choices of its own the policy would need to know as much."""
+    @property
+    def largest_weight(self) -> float:
+        """The largest weight of a choice."""
+    def minus(self, other: PolicyValue, *, confidence: float = 0.95) -> dict[str, Any]:
+        """This value minus that of another policy on the same choices."""
+
+def policy_value_of(
+    reward: Sequence[float] | npt.NDArray[Any],
+    propensity: Sequence[float] | npt.NDArray[Any],
+    policy: Sequence[float] | npt.NDArray[Any],
+    *,
+    estimator: Literal["inverse_propensity", "self_normalised", "doubly_robust"],
+    model: tuple[Any, Any] | None = None,
+    confidence: float = 0.95,
+) -> PolicyValue:
+    """What a policy would have earned, from the log of another one."""
+
+def profit_curve(
+    score: Sequence[float] | npt.NDArray[Any],
+    effect: Sequence[float] | npt.NDArray[Any],
+    cost: Sequence[float] | npt.NDArray[Any],
+    *,
+    confidence: float = 0.95,
+) -> dict[str, Any]:
+    """Incremental profit of contacting the first customers of a ranking, and the best cut."""
+
+# ---- uplift (churn.uplift) ----
+
+def uplift_metrics(
+    score: Sequence[float] | npt.NDArray[Any],
+    treated: Sequence[Any] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    *,
+    k: float = 0.3,
+    buckets: int = 30,
+) -> dict[str, Any]:
+    """Every uplift metric of a ranking, each under the name of its definition."""
+
+def uplift_curve(
+    score: Sequence[float] | npt.NDArray[Any],
+    treated: Sequence[Any] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    *,
+    kind: str = "qini",
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Units above each cut of a ranking, and the height of the curve there."""
+
+def uplift_at_k(
+    score: Sequence[float] | npt.NDArray[Any],
+    treated: Sequence[Any] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    *,
+    k: float = 0.3,
+    strategy: Literal["overall", "by_group"] | None = None,
+) -> float:
+    """Difference of mean outcomes among the first share of a ranking."""
+
+def propensity_scores(
+    treated: Sequence[Any] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    propensity: Sequence[float] | npt.NDArray[Any],
+) -> npt.NDArray[Any]:
+    """One unbiased effect score per unit from known propensities."""
+
+def toc_curve(
+    score: Sequence[float] | npt.NDArray[Any], effect: Sequence[float] | npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Share of units and TOC at every distinct score."""
+
+def rate(
+    score: Sequence[float] | npt.NDArray[Any],
+    effect: Sequence[float] | npt.NDArray[Any],
+    *,
+    weighting: Literal["autoc", "qini"] | None = None,
+) -> float:
+    """Weighted area under the TOC."""
+
+def cost_curve(
+    arms: int,
+    expected: Sequence[float] | npt.NDArray[Any],
+    cost: Sequence[float] | npt.NDArray[Any],
+    score: Sequence[float] | npt.NDArray[Any],
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Gain of the best costed policy per budget."""
+
+@final
+class UpliftModel:
+    """A fitted uplift model."""
+
+    @staticmethod
+    def fit(
+        data: Any,
+        treatment: Sequence[int] | npt.NDArray[Any],
+        outcome: Sequence[float] | npt.NDArray[Any],
+        *,
+        propensity: Sequence[float] | npt.NDArray[Any] | None = None,
+        progress: Progress | None = None,
+        **uplift: Any,
+    ) -> UpliftModel:
+        """Fits the effect of every treatment against the control."""
+    def predict(self, data: Any) -> dict[str, Any]:
+        """Effects and, where the method has them, standard errors."""
+    @property
+    def treatments(self) -> int:
+        """Number of treatments besides the control."""
+    @property
+    def overlap(self) -> dict[str, Any]:
+        """Smallest and largest propensity, and how many were pulled back."""
+
+def uplift_out_of_fold(
+    data: Any,
+    treatment: Sequence[int] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    *,
+    propensity: Sequence[float] | npt.NDArray[Any] | None = None,
+    progress: Progress | None = None,
+    **uplift: Any,
+) -> dict[str, Any]:
+    """Predicts every row by a model that was fitted without its fold."""
