@@ -50,12 +50,17 @@ mod _churn {
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary};
     #[pymodule_export]
-    use crate::learned::{FittedModel, TrainingData, drivers};
+    use crate::learned::{
+        FittedModel, Pca, TrainingData, cross_validate, drivers, make_folds, mutual_information,
+        search, variation,
+    };
     #[pymodule_export]
     use crate::metrics::{
         average_precision, bootstrap, brier_score, calibration_drift, calibration_error,
         capture_at, class_separation, confusion, empc, gain_curve, kolmogorov_smirnov, lift_at,
         log_loss, mpc, pr_auc, psi, reliability_curve, roc_auc,
+    };
+    #[pymodule_export]
     use crate::journey::{
         ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
         hold_out, hold_out_stratified, lot, replay,
