@@ -7,14 +7,13 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::activity::is_browsing;
+use super::clock::{self, Bound, GapPrior, Sample};
 use super::rfm::RfmCuts;
-use super::rhythm::{GapPrior, WEIGHT_BOUNDS};
 use super::sweep::{Sight, Sweep, Timeline, Wanted, WindowsWanted};
 use super::touchpoints::ChannelTotals;
 use super::{FeatureSpec, version};
 use crate::error::{Error, Result};
 use crate::events::{EventKind, History, Keep, PartitionedLog, Scratch};
-use crate::math::stats::GroupMoments;
 use crate::progress::Progress;
 use crate::time::AsOf;
 
@@ -85,7 +84,7 @@ struct Sums {
     silences: Vec<f64>,
     orders: Vec<f64>,
     totals: Vec<f64>,
-    gaps: GroupMoments,
+    buyers: Sample,
     channels: ChannelTotals,
     /// Bit *c* is set where an event of code *c* occurs.
     kinds: u32,
@@ -136,7 +135,7 @@ impl Population {
                 all.merge(chunk);
             }
         }
-        Ok(Self::of(all, spec, log.channels(), log.keep()))
+        Self::of(all, spec, as_of, log.channels(), log.keep())
     }
 
     /// One population per history, all of one log, in ascending order of their instants.
@@ -150,23 +149,29 @@ impl Population {
         else {
             return Ok(Vec::new());
         };
-        let learned = Sums::of(histories, parts, progress)?
+        Sums::of(histories, parts, progress)?
             .into_par_iter()
-            .map(|chunks| {
+            .zip(histories)
+            .map(|(chunks, history)| {
                 let mut all = Sums::new(channels.len());
                 for chunk in &chunks {
                     all.merge(chunk);
                 }
-                Self::of(all, spec, channels, keep)
-            });
-        Ok(learned.collect())
+                Self::of(all, spec, history.as_of(), channels, keep)
+            })
+            .collect()
     }
 
     /// What all customers together teach.
-    fn of(mut all: Sums, spec: &FeatureSpec, channels: &[String], keep: &Keep) -> Self {
-        let gaps = all.gaps.prior(spec.rhythm.prior_gaps, WEIGHT_BOUNDS);
+    fn of(
+        mut all: Sums,
+        spec: &FeatureSpec,
+        as_of: AsOf,
+        channels: &[String],
+        keep: &Keep,
+    ) -> Result<Self> {
         let kinds = EventKind::ALL.into_iter();
-        Population {
+        Ok(Population {
             version: version::CURRENT,
             rfm: RfmCuts::learn(
                 &spec.rfm,
@@ -174,17 +179,13 @@ impl Population {
                 &mut all.orders,
                 &mut all.totals,
             ),
-            gaps: gaps.map(|prior| GapPrior {
-                mean_days: prior.mean,
-                weight: prior.weight,
-                relative_variance: prior.relative_variance,
-            }),
+            gaps: clock::fit(all.buyers, as_of, spec.rhythm.prior_gaps)?,
             channels: all.channels.means(channels),
             kinds: kinds
                 .filter(|kind| all.kinds & (1 << kind.code()) != 0)
                 .collect(),
             keep: keep.clone(),
-        }
+        })
     }
 
     /// Whether a table of this spec can be built with this population.
@@ -278,7 +279,7 @@ impl Sums {
             silences: Vec::new(),
             orders: Vec::new(),
             totals: Vec::new(),
-            gaps: GroupMoments::default(),
+            buyers: Sample::default(),
             channels: ChannelTotals::new(channels),
             kinds: 0,
         }
@@ -309,6 +310,11 @@ impl Sums {
         } else {
             0
         };
+        let cuts: Vec<i64> = instants
+            .iter()
+            .map(|as_of| as_of.instant().micros())
+            .collect();
+        let bounds: Vec<Bound> = cuts.iter().map(|_| Bound::default()).collect();
         let step = progress.step("features.population", n);
         let stopped = AtomicBool::new(false);
         let chunks: Vec<Result<Vec<Sums>>> = (0..n.div_ceil(CHUNK))
@@ -322,12 +328,22 @@ impl Sums {
                     let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
                     let count = rows.len();
                     let mut sums = vec![Sums::new(channels.len()); histories.len()];
+                    let mut buyers = vec![Sample::default(); cuts.len()];
                     for row in rows {
-                        let events = last.customer(row).events();
+                        let customer = last.customer(row);
+                        if parts.gaps {
+                            let (id, events) = (customer.id(), customer.events());
+                            Sample::look(&mut buyers, &bounds, &cuts, id, events);
+                        }
+                        let events = customer.events();
                         sweep.run(&timeline, &wanted, events, |cut, sight| {
                             sums[cut].push(&sight, parts);
                             Ok(())
                         })?;
+                    }
+                    for ((sums, buyers), bound) in sums.iter_mut().zip(buyers).zip(&bounds) {
+                        buyers.note(bound);
+                        sums.buyers = buyers;
                     }
                     step.advance(count)
                         .inspect_err(|_| stopped.store(true, Ordering::Relaxed))?;
@@ -358,17 +374,13 @@ impl Sums {
             self.orders.push(purchases.orders as f64);
             self.totals.push(purchases.total);
         }
-        if parts.gaps {
-            let gaps = purchases.gaps;
-            self.gaps.push(gaps.count, gaps.sum, gaps.squares);
-        }
     }
 
     fn merge(&mut self, other: &Sums) {
         self.silences.extend_from_slice(&other.silences);
         self.orders.extend_from_slice(&other.orders);
         self.totals.extend_from_slice(&other.totals);
-        self.gaps.merge(&other.gaps);
+        self.buyers.merge(&other.buyers);
         self.channels.merge(&other.channels);
         self.kinds |= other.kinds;
     }
