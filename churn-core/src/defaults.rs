@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 #[cfg(feature = "csv")]
 use crate::events::CsvOptions;
-use crate::events::{Cleaning, ColumnNames};
+use crate::events::{Cleaning, ColumnNames, StreamSettings};
 use crate::features::{FeatureSpec, SummarySettings};
 use crate::scoring::Scorecard;
 use crate::segments::{Grid, RiskTiers};
@@ -20,6 +20,7 @@ pub const NAMES: &[&str] = &[
     "names",
     #[cfg(feature = "csv")]
     "csv",
+    "stream",
     "features",
     "summary",
     "scorecard",
@@ -47,6 +48,7 @@ pub fn json(name: &str) -> Result<String> {
         "names" => text(name, &ColumnNames::default()),
         #[cfg(feature = "csv")]
         "csv" => text(name, &CsvOptions::default()),
+        "stream" => text(name, &StreamSettings::default()),
         "features" => text(name, &FeatureSpec::default()),
         "summary" => text(name, &SummarySettings::default()),
         "scorecard" => text(name, &Scorecard::default()),
@@ -86,6 +88,7 @@ mod tests {
         reads_back::<ColumnNames>("names");
         #[cfg(feature = "csv")]
         reads_back::<CsvOptions>("csv");
+        reads_back::<StreamSettings>("stream");
         reads_back::<FeatureSpec>("features");
         reads_back::<SummarySettings>("summary");
         reads_back::<Scorecard>("scorecard");

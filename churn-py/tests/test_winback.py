@@ -293,8 +293,14 @@ def test_tables_of_other_instants_never_mix(log, result):
         earlier.risk_tier.profile(result.features)
 
 
-def test_everything_says_what_it_is(log, result):
+def test_everything_says_what_it_is(log, result, tmp_path):
+    stream = churn.LogStream(tmp_path)
+    parts = churn.LogStream(tmp_path).finish()
     things = [
+        stream,
+        parts,
+        parts.features(AS_OF),
+        log.describer(AS_OF),
         log,
         log.customers,
         log.summarize(AS_OF),
