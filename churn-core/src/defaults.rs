@@ -6,7 +6,7 @@ use crate::behavior::{LifecycleSettings, RetentionSettings, StickinessSettings};
 use crate::error::{Error, Result};
 #[cfg(feature = "csv")]
 use crate::events::CsvOptions;
-use crate::events::{Cleaning, ColumnNames};
+use crate::events::{Cleaning, ColumnNames, StreamSettings};
 use crate::features::{FeatureSpec, SummarySettings};
 use crate::journey::{ContactPolicy, Journey, LearningSettings};
 use crate::metrics::{Bootstrap, ProfitSettings};
@@ -25,6 +25,7 @@ pub const NAMES: &[&str] = &[
     "names",
     #[cfg(feature = "csv")]
     "csv",
+    "stream",
     "features",
     "summary",
     "scorecard",
@@ -68,6 +69,7 @@ pub fn json(name: &str) -> Result<String> {
         "names" => text(name, &ColumnNames::default()),
         #[cfg(feature = "csv")]
         "csv" => text(name, &CsvOptions::default()),
+        "stream" => text(name, &StreamSettings::default()),
         "features" => text(name, &FeatureSpec::default()),
         "summary" => text(name, &SummarySettings::default()),
         "scorecard" => text(name, &Scorecard::default()),
@@ -129,6 +131,7 @@ mod tests {
         reads_back::<ColumnNames>("names");
         #[cfg(feature = "csv")]
         reads_back::<CsvOptions>("csv");
+        reads_back::<StreamSettings>("stream");
         reads_back::<FeatureSpec>("features");
         reads_back::<SummarySettings>("summary");
         reads_back::<Scorecard>("scorecard");

@@ -330,4 +330,10 @@ impl FeatureTables {
         let population = Some(self.population.clone());
         FeatureTable::wrap(py, Shared::new(table), population).map(Some)
     }
+
+    fn __repr__(&self) -> String {
+        let next = *self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.log.partitions();
+        format!("FeatureTables({} of {all} partitions to come)", all - next)
+    }
 }

@@ -307,8 +307,14 @@ def journeys(log, result):
     return journey, policy, engine, state, outcome, churn.replay(log, AS_OF, "2021-01-02")
 
 
-def test_everything_says_what_it_is(log, result):
+def test_everything_says_what_it_is(log, result, tmp_path):
+    stream = churn.LogStream(tmp_path)
+    parts = churn.LogStream(tmp_path).finish()
     things = [
+        stream,
+        parts,
+        parts.features(AS_OF),
+        log.describer(AS_OF),
         log,
         log.customers,
         log.summarize(AS_OF),

@@ -331,17 +331,17 @@ impl EventLog {
                 room: u32::try_from(room).unwrap_or(u32::MAX),
             };
             let end = self.times.len() + span.room as usize;
-            self.times.resize(end, 0);
-            self.kinds.resize(end, 0);
-            self.values.resize(end, 0.0);
+            grow(&mut self.times, end, 0);
+            grow(&mut self.kinds, end, 0);
+            grow(&mut self.values, end, 0.0);
             if let Some(channels) = &mut self.channels {
-                channels.resize(end, NO_CHANNEL);
+                grow(channels, end, NO_CHANNEL);
             }
             if let Some(orders) = &mut self.orders {
-                orders.resize(end, NO_ORDER);
+                grow(orders, end, NO_ORDER);
             }
             if let Some(items) = &mut self.items {
-                items.resize(end, NO_ITEM);
+                grow(items, end, NO_ITEM);
             }
         }
         for (i, event) in events.iter().enumerate() {
@@ -464,6 +464,16 @@ impl EventLog {
         }
         self.garbage = 0;
     }
+}
+
+/// Lengthens a column by an eighth at least, rarely enough to move, and far from the double that a
+/// vector takes by itself: columns are most of the memory.
+fn grow<T: Copy>(column: &mut Vec<T>, end: usize, fill: T) {
+    if end > column.capacity() {
+        let more = (column.len() / 8).max(end - column.len());
+        column.reserve_exact(more);
+    }
+    column.resize(end, fill);
 }
 
 fn other_type(what: &str, old: &str, new: &str) -> Error {
