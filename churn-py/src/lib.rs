@@ -8,10 +8,10 @@ mod errors;
 mod evaluation;
 mod events;
 mod features;
+mod files;
+mod journey;
 mod learned;
 mod metrics;
-mod journey;
-mod files;
 mod progress;
 mod scoring;
 mod segments;
@@ -19,8 +19,8 @@ mod settings;
 mod shared;
 mod simulate;
 mod strategy;
-mod survival;
 mod stream;
+mod survival;
 mod table;
 mod uplift;
 mod winback;
@@ -39,16 +39,21 @@ mod _churn {
     use crate::behavior::{Retention, Stickiness, lifecycle_over_time, retention, stickiness};
     #[pymodule_export]
     use crate::customers::Customers;
+    use crate::describer::Describer;
     #[pymodule_export]
     use crate::evaluation::{
         Exposures, PolicyValue, compare_arms, group_sequential_bounds, minimum_detectable_effect,
         plan_from_log, policy_value_of, power, profit_curve, sample_ratio, sample_size,
     };
-    use crate::describer::Describer;
     #[pymodule_export]
     use crate::events::EventLog;
     #[pymodule_export]
-    use crate::features::{FeatureTable, Population, RfmSummary};
+    use crate::features::{FeatureTable, Population, RfmSummary, needs};
+    #[pymodule_export]
+    use crate::journey::{
+        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
+        hold_out, hold_out_stratified, lot, replay,
+    };
     #[pymodule_export]
     use crate::learned::{FittedModel, TrainingData, drivers};
     #[pymodule_export]
@@ -56,9 +61,6 @@ mod _churn {
         average_precision, bootstrap, brier_score, calibration_drift, calibration_error,
         capture_at, class_separation, confusion, empc, gain_curve, kolmogorov_smirnov, lift_at,
         log_loss, mpc, pr_auc, psi, reliability_curve, roc_auc,
-    use crate::journey::{
-        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
-        hold_out, hold_out_stratified, lot, replay,
     };
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
@@ -70,12 +72,12 @@ mod _churn {
     use crate::simulate::{Shop, SimulatedShop};
     #[pymodule_export]
     use crate::strategy::{Facts, Plan, Playbook, match_actions};
+    use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
     use crate::survival::{
         CoxModel, CoxPH, HazardCurve, KaplanMeier, LogRank, NelsonAalen, SurvivalCurve, WeibullAFT,
         WeibullModel, concordance_index, logrank, purchase_gaps, survival_brier_score,
     };
-    use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
     use crate::table::Table;
     #[pymodule_export]

@@ -139,6 +139,7 @@ __all__ = [
     "lifecycle",
     "lot",
     "match_actions",
+    "needs",
     "replay",
     "lifecycle_over_time",
     "logrank",
