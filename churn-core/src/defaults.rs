@@ -9,12 +9,14 @@ use crate::events::CsvOptions;
 use crate::events::{Cleaning, ColumnNames};
 use crate::features::{FeatureSpec, SummarySettings};
 use crate::journey::{ContactPolicy, Journey, LearningSettings};
+use crate::metrics::{Bootstrap, ProfitSettings};
 use crate::scoring::Scorecard;
+use crate::scoring::learned::{ChurnModelSettings, TrainingSettings};
 use crate::scoring::survival::{CoxPh, KaplanMeier, NelsonAalen, WeibullAft};
 use crate::segments::{Grid, RiskTiers};
 use crate::settings;
 use crate::simulate::Shop;
-use crate::strategy::Playbook;
+use crate::strategy::{OptimizeSettings, Playbook};
 use crate::winback::{JourneySettings, WinBackSettings};
 
 /// The names that [`json`] knows; each is the name that errors about these settings begin with.
@@ -29,11 +31,16 @@ pub const NAMES: &[&str] = &[
     "risk_tiers",
     "grid",
     "playbook",
+    "optimize",
     "journey",
     "policy",
     "learning",
     "journeys",
     "winback",
+    "training",
+    "model",
+    "profit",
+    "bootstrap",
     "shop",
     "kaplan_meier",
     "nelson_aalen",
@@ -70,6 +77,7 @@ pub fn json(name: &str) -> Result<String> {
             let playbook: Playbook = settings::from_toml(name, Playbook::DEFAULT_TOML)?;
             text(name, &playbook)
         }
+        "optimize" => text(name, &OptimizeSettings::default()),
         "journey" => {
             let journey: Journey = settings::from_toml(name, Journey::DEFAULT_TOML)?;
             text(name, &journey)
@@ -81,6 +89,10 @@ pub fn json(name: &str) -> Result<String> {
         "learning" => text(name, &LearningSettings::default()),
         "journeys" => text(name, &JourneySettings::default()),
         "winback" => text(name, &WinBackSettings::default()),
+        "training" => text(name, &TrainingSettings::default()),
+        "model" => text(name, &ChurnModelSettings::default()),
+        "profit" => text(name, &ProfitSettings::default()),
+        "bootstrap" => text(name, &Bootstrap::default()),
         "shop" => text(name, &Shop::default()),
         "kaplan_meier" => text(name, &KaplanMeier::default()),
         "nelson_aalen" => text(name, &NelsonAalen::default()),
@@ -123,11 +135,16 @@ mod tests {
         reads_back::<RiskTiers>("risk_tiers");
         reads_back::<Grid>("grid");
         reads_back::<Playbook>("playbook");
+        reads_back::<OptimizeSettings>("optimize");
         reads_back::<Journey>("journey");
         reads_back::<ContactPolicy>("policy");
         reads_back::<LearningSettings>("learning");
         reads_back::<JourneySettings>("journeys");
         reads_back::<WinBackSettings>("winback");
+        reads_back::<TrainingSettings>("training");
+        reads_back::<ChurnModelSettings>("model");
+        reads_back::<ProfitSettings>("profit");
+        reads_back::<Bootstrap>("bootstrap");
         reads_back::<Shop>("shop");
         reads_back::<KaplanMeier>("kaplan_meier");
         reads_back::<NelsonAalen>("nelson_aalen");

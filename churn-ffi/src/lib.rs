@@ -33,6 +33,7 @@ pub mod events;
 pub mod features;
 mod guard;
 mod held;
+pub mod journey;
 pub mod progress;
 pub mod saved;
 pub mod scoring;

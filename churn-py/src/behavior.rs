@@ -13,10 +13,10 @@ use crate::events::EventLog;
 use crate::table::Table;
 use crate::{convert, progress, settings};
 
-fn read_as_of(py: Python<'_>, log: &EventLog, as_of: Option<&Bound<'_, PyAny>>) -> PyResult<AsOf> {
+fn read_as_of(py: Python<'_>, log: &churn_core::EventLog, as_of: Option<&Bound<'_, PyAny>>) -> PyResult<AsOf> {
     match as_of {
         Some(as_of) => convert::as_of(as_of),
-        None => log.log.day_after_last().or_raise(py),
+        None => log.day_after_last().or_raise(py),
     }
 }
 
@@ -89,10 +89,11 @@ pub(crate) fn retention(
     progress: Option<&Bound<'_, PyAny>>,
     settings: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Py<Retention>> {
-    let as_of = read_as_of(py, log, as_of)?;
+    let log = log.log(py)?;
+    let as_of = read_as_of(py, &log, as_of)?;
     let settings: RetentionSettings = settings::read(py, "retention", settings)?;
     let table = progress::run(py, progress, |progress| {
-        settings.table(&log.log.history(as_of), progress)
+        settings.table(&log.history(as_of), progress)
     })?;
     let table = Arc::new(table);
     let source = Arc::clone(&table);
@@ -114,10 +115,11 @@ pub(crate) fn lifecycle_over_time(
     progress: Option<&Bound<'_, PyAny>>,
     settings: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Table> {
-    let as_of = read_as_of(py, log, as_of)?;
+    let log = log.log(py)?;
+    let as_of = read_as_of(py, &log, as_of)?;
     let settings: LifecycleSettings = settings::read(py, "lifecycle_over_time", settings)?;
     let table = progress::run(py, progress, |progress| {
-        settings.table(&log.log.history(as_of), progress)
+        settings.table(&log.history(as_of), progress)
     })?;
     Ok(Table::new(table.len(), move || lifecycle_batch(&table)))
 }
@@ -150,10 +152,11 @@ pub(crate) fn stickiness(
     progress: Option<&Bound<'_, PyAny>>,
     settings: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Py<Stickiness>> {
-    let as_of = read_as_of(py, log, as_of)?;
+    let log = log.log(py)?;
+    let as_of = read_as_of(py, &log, as_of)?;
     let settings: StickinessSettings = settings::read(py, "stickiness", settings)?;
     let table = progress::run(py, progress, |progress| {
-        settings.table(&log.log.history(as_of), progress)
+        settings.table(&log.history(as_of), progress)
     })?;
     let found = Stickiness {
         ratio: table.ratio(),

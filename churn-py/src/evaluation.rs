@@ -150,10 +150,11 @@ pub(crate) fn plan_from_log<'py>(
     horizon_days: u32,
     window_days: u32,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let log = log.log(py)?;
     let as_of = convert::as_of(as_of)?;
     let horizon = Horizon::days(horizon_days).or_raise(py)?;
     let plan =
-        py.detach(|| SamplePlan::from_log(&log.log, as_of, silence_days, horizon, window_days));
+        py.detach(|| SamplePlan::from_log(&log, as_of, silence_days, horizon, window_days));
     answer(py, &plan.or_raise(py)?)
 }
 
@@ -223,10 +224,11 @@ impl Exposures {
         horizon_days: u32,
         observed_until: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
+        let log = log.log(py)?;
         let horizon = Horizon::days(horizon_days).or_raise(py)?;
         let end = Self::at_end(observed_until)?;
         let outcomes = py
-            .detach(|| self.exposures.outcomes(&log.log, horizon, end))
+            .detach(|| self.exposures.outcomes(&log, horizon, end))
             .or_raise(py)?;
         let rows: Vec<f64> = outcomes.rows.iter().map(|row| *row as f64).collect();
         let dict = PyDict::new(py);
@@ -263,13 +265,14 @@ impl Exposures {
         observed_until: Option<&Bound<'py, PyAny>>,
         incremental: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let log = log.log(py)?;
         let settings: IncrementalSettings = settings::read(py, "incremental", incremental)?;
         let horizon = Horizon::days(horizon_days).or_raise(py)?;
         let end = Self::at_end(observed_until)?;
         let cost = convert::vector("incremental.cost", cost)?;
         let group = group.map(|g| names("incremental.group", g)).transpose()?;
         let report = py.detach(|| {
-            let outcomes = self.exposures.outcomes(&log.log, horizon, end)?;
+            let outcomes = self.exposures.outcomes(&log, horizon, end)?;
             evaluation::incremental(
                 &self.exposures,
                 &outcomes,

@@ -210,8 +210,9 @@ impl JourneyEngine {
         log: &EventLog,
         as_of: &Bound<'_, PyAny>,
     ) -> PyResult<JourneyState> {
+        let log = log.log(py)?;
         let as_of = convert::as_of(as_of)?;
-        let begin = || self.engine.begin(&log.log.history(as_of));
+        let begin = || self.engine.begin(&log.history(as_of));
         let state = py.detach(begin).or_raise(py)?;
         Ok(JourneyState { state })
     }
@@ -240,11 +241,12 @@ impl JourneyEngine {
             Some(events) => settings::read_value(events, "events")?,
             None => Vec::new(),
         };
+        let log = log.map(|log| log.log(py)).transpose()?;
         let step = || {
             let mut told: Vec<NewEvent<'_>> = records.iter().map(EventRecord::event).collect();
-            if let Some(log) = log {
+            if let Some(log) = &log {
                 let end = Timestamp::from_micros(now.micros().saturating_add(1))?;
-                told.extend(journey::events_between(&log.log, &self.engine, since, end));
+                told.extend(journey::events_between(log, &self.engine, since, end));
             }
             let news = News::at(now).until(until).with_events(&told);
             match facts {
@@ -501,6 +503,7 @@ pub(crate) fn replay(
     progress: Option<&Bound<'_, PyAny>>,
     settings: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Py<JourneyReplay>> {
+    let log = log.log(py)?;
     let day = |what, value: &Bound<'_, PyAny>| convert::instant(what, value).map(AsOf::new);
     let (start, end) = (day("start", start)?, day("end", end)?);
     let whole: WinBackSettings = winback::read(py, settings)?;
@@ -528,7 +531,7 @@ pub(crate) fn replay(
     }
     let own: JourneySettings = settings::read(py, "journeys", Some(&own))?;
     let replay = progress::run(py, progress, |progress| {
-        whole.replay(&log.log, start, end, &own, progress)
+        whole.replay(&log, start, end, &own, progress)
     })?;
     let replay = Arc::new(replay);
     let source = Arc::clone(&replay);

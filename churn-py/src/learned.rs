@@ -1,16 +1,20 @@
 //! Learned churn models: training data, fitting, predicting, explaining.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use churn_core::arrow::{BatchBuilder, training_batch};
 use churn_core::features::FeatureTable as CoreTable;
 use churn_core::scoring::learned::{
-    self, ChurnModel, ChurnModelSettings, ColumnDrift, Frame, TrainingSettings,
+    self, ChurnModel, ChurnModelSettings, ColumnDrift, FoldScores, Frame, PcaModel, Search,
+    TrainingSettings,
+    splits::{self, Fold},
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList};
 
-use crate::errors::OrRaise;
+use crate::errors::{OrRaise, wrong_type};
 use crate::events::EventLog;
 use crate::features::FeatureTable;
 use crate::scoring::{Scores, read_language};
@@ -60,9 +64,10 @@ impl TrainingData {
         progress: Option<&Bound<'_, PyAny>>,
         training: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<TrainingData>> {
+        let log = log.log(py)?;
         let training: TrainingSettings = settings::read(py, "training", training)?;
         let data = progress::run(py, progress, |progress| {
-            learned::TrainingData::build(&log.log, &training, progress)
+            learned::TrainingData::build(&log, &training, progress)
         })?;
         let data = Arc::new(data);
         let source = Arc::clone(&data);
@@ -142,8 +147,11 @@ impl TrainingData {
     }
 }
 
-fn features_batch(data: &learned::TrainingData) -> churn_core::Result<arrow_array::RecordBatch> {
-    let frame = data.frame()?;
+fn features_batch(data: &learned::TrainingData) -> churn_core::Result<RecordBatch> {
+    frame_batch(&data.frame()?)
+}
+
+fn frame_batch(frame: &Frame<'_>) -> churn_core::Result<RecordBatch> {
     let mut batch = BatchBuilder::new();
     for (name, column) in frame.names().iter().zip(frame.columns()) {
         if let learned::Column::Numeric(values) = column {
@@ -175,16 +183,12 @@ impl FittedModel {
     ) -> PyResult<Self> {
         let py = data.py();
         let settings: ChurnModelSettings = settings::read(py, "model", settings)?;
-        let given = Given::read(data)?;
-        let target = convert::vector("target", target)?;
-        let weights = weights.map(|w| convert::vector("weights", w)).transpose()?;
-        let groups = groups.map(|g| codes("groups", g)).transpose()?;
+        let rows = TrainingRows::read(data, target, weights, groups)?;
         let model = progress::run(py, progress, |progress| {
-            given.with(|frame| match &groups {
-                None => settings.fit(frame, &target, weights.as_deref(), progress),
-                Some(groups) => {
-                    settings.fit_grouped(frame, &target, weights.as_deref(), groups, progress)
-                }
+            let (target, weights) = (&rows.target, rows.weights.as_deref());
+            rows.given.with(|frame| match &rows.groups {
+                None => settings.fit(frame, target, weights, progress),
+                Some(groups) => settings.fit_grouped(frame, target, weights, groups, progress),
             })
         })?;
         Ok(FittedModel {
@@ -202,10 +206,11 @@ impl FittedModel {
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let py = training.py();
+        let log = log.log(py)?;
         let training: TrainingSettings = settings::read(py, "training", Some(training))?;
         let settings: ChurnModelSettings = settings::read(py, "model", settings)?;
         let model = progress::run(py, progress, |progress| {
-            settings.fit_log(&log.log, &training, progress)
+            settings.fit_log(&log, &training, progress)
         })?;
         Ok(FittedModel {
             model: Arc::new(model),
@@ -415,6 +420,248 @@ impl FittedModel {
             from.roc_auc,
             from.log_loss
         )
+    }
+}
+
+/// A model judged on rows that it has not seen, fold by fold.
+#[pyfunction]
+#[pyo3(signature = (data, target, folds, *, weights=None, groups=None, progress=None, **settings))]
+#[expect(clippy::too_many_arguments, reason = "keywords of one Python function")]
+pub(crate) fn cross_validate<'py>(
+    data: &Bound<'py, PyAny>,
+    target: &Bound<'py, PyAny>,
+    folds: Vec<(Vec<usize>, Vec<usize>)>,
+    weights: Option<&Bound<'py, PyAny>>,
+    groups: Option<&Bound<'py, PyAny>>,
+    progress: Option<&Bound<'py, PyAny>>,
+    settings: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let py = data.py();
+    let settings: ChurnModelSettings = settings::read(py, "model", settings)?;
+    let rows = TrainingRows::read(data, target, weights, groups)?;
+    let folds = read_folds(folds);
+    let found = progress::run(py, progress, |progress| {
+        rows.given.with(|frame| {
+            let (weights, groups) = (rows.weights.as_deref(), rows.groups.as_deref());
+            settings.cross_validate(frame, &rows.target, weights, groups, &folds, progress)
+        })
+    })?;
+    let answer = PyDict::new(py);
+    for (name, measure) in FOLD_MEASURES {
+        let values: Vec<f64> = found.folds.iter().map(measure).collect();
+        answer.set_item(name, convert::floats(py, &values)?)?;
+    }
+    let told = found.probabilities.iter();
+    let told: Vec<f64> = told.map(|p| p.unwrap_or(f64::NAN)).collect();
+    answer.set_item("probabilities", convert::floats(py, &told)?)?;
+    Ok(answer)
+}
+
+type FoldMeasure = fn(&FoldScores) -> f64;
+
+const FOLD_MEASURES: [(&str, FoldMeasure); 5] = [
+    ("roc_auc", |s| s.roc_auc),
+    ("average_precision", |s| s.average_precision),
+    ("log_loss", |s| s.log_loss),
+    ("brier", |s| s.brier),
+    ("calibration_error", |s| s.calibration_error),
+];
+
+/// Compares all combinations of settings by cross-validation.
+#[pyfunction]
+#[pyo3(signature = (data, target, folds, axes, *, weights=None, groups=None, search=None, progress=None, **settings))]
+#[expect(clippy::too_many_arguments, reason = "keywords of one Python function")]
+pub(crate) fn search<'py>(
+    data: &Bound<'py, PyAny>,
+    target: &Bound<'py, PyAny>,
+    folds: Vec<(Vec<usize>, Vec<usize>)>,
+    axes: &Bound<'py, PyDict>,
+    weights: Option<&Bound<'py, PyAny>>,
+    groups: Option<&Bound<'py, PyAny>>,
+    search: Option<&Bound<'py, PyDict>>,
+    progress: Option<&Bound<'py, PyAny>>,
+    settings: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let py = data.py();
+    let base: ChurnModelSettings = settings::read(py, "model", settings)?;
+    let axes: BTreeMap<String, Vec<serde_json::Value>> = settings::read(py, "axes", Some(axes))?;
+    let search: Search = settings::read(py, "search", search)?;
+    let rows = TrainingRows::read(data, target, weights, groups)?;
+    let folds = read_folds(folds);
+    let candidates = learned::grid(&base, &axes).or_raise(py)?;
+    let found = progress::run(py, progress, |progress| {
+        rows.given.with(|frame| {
+            let (weights, groups) = (rows.weights.as_deref(), rows.groups.as_deref());
+            search.run(
+                &candidates,
+                frame,
+                &rows.target,
+                weights,
+                groups,
+                &folds,
+                progress,
+            )
+        })
+    })?;
+    let document = |k: usize| -> PyResult<Bound<'py, PyAny>> {
+        let text = serde_json::to_string(&candidates[k])
+            .map_err(|error| churn_core::Error::invalid_parameter("settings", "JSON", error))
+            .or_raise(py)?;
+        py.import("json")?.call_method1("loads", (text,))
+    };
+    let trials = PyList::empty(py);
+    for trial in &found.trials {
+        let fields = PyDict::new(py);
+        fields.set_item("candidate", trial.candidate)?;
+        fields.set_item("round", trial.round)?;
+        fields.set_item("share", trial.share)?;
+        fields.set_item("loss", trial.loss)?;
+        fields.set_item("deviation", trial.deviation)?;
+        trials.append(fields)?;
+    }
+    let answer = PyDict::new(py);
+    answer.set_item("best", found.best)?;
+    answer.set_item("settings", document(found.best)?)?;
+    answer.set_item("trials", trials)?;
+    Ok(answer)
+}
+
+fn read_folds(folds: Vec<(Vec<usize>, Vec<usize>)>) -> Vec<Fold> {
+    folds
+        .into_iter()
+        .map(|(train, test)| Fold { train, test })
+        .collect()
+}
+
+/// Folds with equal shares of each label, or, with groups, that keep a customer's rows together.
+#[pyfunction]
+#[pyo3(signature = (target, folds=5, *, groups=None, seed=0))]
+pub(crate) fn make_folds(
+    target: &Bound<'_, PyAny>,
+    folds: usize,
+    groups: Option<&Bound<'_, PyAny>>,
+    seed: u64,
+) -> PyResult<Vec<(Vec<usize>, Vec<usize>)>> {
+    let labels = convert::vector("target", target)?;
+    let made = match groups {
+        None => splits::stratified_folds(&labels, folds, seed),
+        Some(groups) => splits::grouped_folds(&labels, &codes("groups", groups)?, folds, seed),
+    };
+    let made = made.or_raise(target.py())?;
+    Ok(made
+        .into_iter()
+        .map(|fold| (fold.train, fold.test))
+        .collect())
+}
+
+/// How much each column tells about the labels alone, in nats.
+#[pyfunction]
+#[pyo3(signature = (data, target, *, bins=16))]
+pub(crate) fn mutual_information<'py>(
+    data: &Bound<'py, PyAny>,
+    target: &Bound<'py, PyAny>,
+    bins: usize,
+) -> PyResult<Bound<'py, PyDict>> {
+    let py = data.py();
+    let rows = TrainingRows::read(data, target, None, None)?;
+    let ask = |frame: &Frame<'_>| {
+        let told = learned::mutual_information(frame, &rows.target, bins)?;
+        Ok(frame.names().iter().cloned().zip(told).collect::<Vec<_>>())
+    };
+    let told = py.detach(|| rows.given.with(ask)).or_raise(py)?;
+    told.into_py_dict(py)
+}
+
+/// How much each column varies: variance of numbers, probability that two levels differ.
+#[pyfunction]
+pub(crate) fn variation<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let given = Given::read(data)?;
+    let ask = |frame: &Frame<'_>| {
+        let told = learned::variation(frame);
+        Ok(frame.names().iter().cloned().zip(told).collect::<Vec<_>>())
+    };
+    let told = given.with(ask).or_raise(data.py())?;
+    told.into_py_dict(data.py())
+}
+
+/// Fitted principal components.
+#[pyclass(frozen, module = "churn")]
+pub(crate) struct Pca {
+    model: PcaModel,
+}
+
+#[pymethods]
+impl Pca {
+    /// Finds the components of numeric columns.
+    #[staticmethod]
+    #[pyo3(signature = (data, **settings))]
+    fn fit(data: &Bound<'_, PyAny>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let py = data.py();
+        let settings: learned::Pca = settings::read(py, "pca", settings)?;
+        let given = Given::read(data)?;
+        let model = py
+            .detach(|| given.with(|frame| settings.fit(frame)))
+            .or_raise(py)?;
+        Ok(Pca { model })
+    }
+
+    /// The components of rows, a table with columns component_1, component_2, …
+    fn transform(&self, data: &Bound<'_, PyAny>) -> PyResult<Py<Table>> {
+        let py = data.py();
+        let given = Given::read(data)?;
+        let frame = py
+            .detach(|| given.with(|frame| self.model.transform(frame)))
+            .or_raise(py)?;
+        Py::new(py, Table::new(frame.rows(), move || frame_batch(&frame)))
+    }
+
+    /// Share of the spread of all columns that each component holds.
+    #[getter]
+    fn explained<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        convert::floats(py, &self.model.explained())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Pca({} components)", self.model.variances().len())
+    }
+}
+
+/// Rows to learn from.
+struct TrainingRows {
+    given: Given,
+    target: Vec<f64>,
+    weights: Option<Vec<f64>>,
+    groups: Option<Vec<u32>>,
+}
+
+impl TrainingRows {
+    fn read(
+        data: &Bound<'_, PyAny>,
+        target: &Bound<'_, PyAny>,
+        weights: Option<&Bound<'_, PyAny>>,
+        groups: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        Ok(TrainingRows {
+            given: Given::read(data)?,
+            target: convert::vector("target", target)?,
+            weights: weights.map(|w| convert::vector("weights", w)).transpose()?,
+            groups: groups.map(|g| codes("groups", g)).transpose()?,
+        })
+    }
+}
+
+/// The core's model behind a fitted model of either class.
+pub(crate) fn read_model(model: &Bound<'_, PyAny>) -> PyResult<Arc<ChurnModel>> {
+    if let Ok(fitted) = model.cast::<FittedModel>() {
+        return Ok(Arc::clone(&fitted.get().model));
+    }
+    let inner = model.getattr("model_").ok();
+    match inner
+        .as_ref()
+        .and_then(|inner| inner.cast::<FittedModel>().ok())
+    {
+        Some(fitted) => Ok(Arc::clone(&fitted.get().model)),
+        None => Err(wrong_type("model", "a fitted churn model", model)),
     }
 }
 

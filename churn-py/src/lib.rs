@@ -46,6 +46,8 @@ mod _churn {
         plan_from_log, policy_value_of, power, profit_curve, sample_ratio, sample_size,
     };
     #[pymodule_export]
+    use crate::describer::Describer;
+    #[pymodule_export]
     use crate::events::EventLog;
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary, needs};
@@ -55,12 +57,20 @@ mod _churn {
         hold_out, hold_out_stratified, lot, replay,
     };
     #[pymodule_export]
-    use crate::learned::{FittedModel, TrainingData, drivers};
+    use crate::learned::{
+        FittedModel, Pca, TrainingData, cross_validate, drivers, make_folds, mutual_information,
+        search, variation,
+    };
     #[pymodule_export]
     use crate::metrics::{
         average_precision, bootstrap, brier_score, calibration_drift, calibration_error,
         capture_at, class_separation, confusion, empc, gain_curve, kolmogorov_smirnov, lift_at,
         log_loss, mpc, pr_auc, psi, reliability_curve, roc_auc,
+    };
+    #[pymodule_export]
+    use crate::journey::{
+        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
+        hold_out, hold_out_stratified, lot, replay,
     };
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
@@ -78,6 +88,8 @@ mod _churn {
         CoxModel, CoxPH, HazardCurve, KaplanMeier, LogRank, NelsonAalen, SurvivalCurve, WeibullAFT,
         WeibullModel, concordance_index, logrank, purchase_gaps, survival_brier_score,
     };
+    #[pymodule_export]
+    use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
     use crate::table::Table;
     #[pymodule_export]

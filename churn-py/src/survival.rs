@@ -710,10 +710,11 @@ pub(crate) fn purchase_gaps(
     log: &EventLog,
     as_of: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Table> {
+    let log = log.log(py)?;
     let as_of = match as_of {
         Some(as_of) => convert::as_of(as_of)?,
-        None => log.log.day_after_last().or_raise(py)?,
+        None => log.day_after_last().or_raise(py)?,
     };
-    let gaps = py.detach(|| PurchaseGaps::from_history(&log.log.history(as_of)));
+    let gaps = py.detach(|| PurchaseGaps::from_history(&log.history(as_of)));
     Ok(Table::new(gaps.len(), move || gap_batch(&gaps)))
 }

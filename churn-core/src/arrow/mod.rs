@@ -41,9 +41,8 @@ pub use analysis::{
 };
 pub use frame::{frame_from_batches, frame_from_stream};
 pub use journey::{contact_batch, journey_log_batch, replay_batch};
-pub use read::EventBatches;
 pub use read::{BatchReader, EventBatches};
 pub use write::{
-    BatchBuilder, batch_stream, cleaning_batch, feature_batch, plan_batch, score_batch,
-    segment_batch, summary_batch, training_batch,
+    BatchBuilder, batch_stream, cleaning_batch, curve_batch, feature_batch, plan_batch,
+    price_batch, score_batch, segment_batch, summary_batch, training_batch,
 };

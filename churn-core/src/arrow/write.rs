@@ -181,6 +181,10 @@ pub fn segment_batch(segments: &[&Segments]) -> Result<RecordBatch> {
 /// joined by `+`), `expected_response`, `contact_cost`, `offer_cost`. Texts are null and numbers 0
 /// without an action. Schema metadata: `as_of`, `horizon_days`, `currency`.
 ///
+/// A plan made for profit has in addition `expected_profit`, `change` (of the probability of
+/// staying), `source` of the change, `stake`, `day` (null without an action), `no_action` (why
+/// there is none).
+///
 /// # Errors
 /// None in practice; the columns always fit together.
 pub fn plan_batch(plan: &Plan) -> Result<RecordBatch> {
@@ -198,7 +202,7 @@ pub fn plan_batch(plan: &Plan) -> Result<RecordBatch> {
         let ids: Vec<&str> = offers.iter().map(|offer| offer.id.as_str()).collect();
         ids.join("+")
     }));
-    BatchBuilder::new()
+    let batch = BatchBuilder::new()
         .metadata("as_of", plan.as_of().to_string())
         .metadata("horizon_days", plan.horizon().as_days().to_string())
         .metadata("currency", plan.playbook().currency.clone())
@@ -215,7 +219,72 @@ pub fn plan_batch(plan: &Plan) -> Result<RecordBatch> {
         .numbers("contact_cost", plan.contact_cost())
         .describe("unit", "currency")
         .numbers("offer_cost", plan.offer_cost())
+        .describe("unit", "currency");
+    let Some(allocation) = plan.allocation() else {
+        return batch.finish();
+    };
+    let rows = 0..plan.customers().len();
+    let sources = allocation.source().iter();
+    let days = allocation.day().iter();
+    batch
+        .numbers("expected_profit", allocation.expected_profit())
         .describe("unit", "currency")
+        .numbers("change", allocation.change())
+        .describe("unit", "probability")
+        .texts("source", sources.map(|source| source.map(|s| s.name())))
+        .numbers("stake", allocation.stake())
+        .describe("unit", "currency")
+        .integers(
+            "day",
+            days.map(|day| (*day >= 0).then_some(i64::from(*day))),
+        )
+        .texts(
+            "no_action",
+            rows.map(|row| plan.no_action(row).map(|r| r.name())),
+        )
+        .finish()
+}
+
+/// The constraints of a plan made for profit: `constraint` (place in the settings), `subject`,
+/// `is_minimum`, `limit`, `used`, `price`. Without rows for a plan by priority.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn price_batch(plan: &Plan) -> Result<RecordBatch> {
+    let prices = plan.allocation().map_or(&[][..], |a| a.prices());
+    BatchBuilder::new()
+        .metadata("currency", plan.playbook().currency.clone())
+        .texts(
+            "constraint",
+            prices.iter().map(|p| Some(p.constraint.as_str())),
+        )
+        .texts("subject", prices.iter().map(|p| Some(p.subject.as_str())))
+        .flags("is_minimum", prices.iter().map(|p| Some(p.is_minimum)))
+        .numbers("limit", &prices.iter().map(|p| p.limit).collect::<Vec<_>>())
+        .numbers("used", &prices.iter().map(|p| p.used).collect::<Vec<_>>())
+        .numbers("price", &prices.iter().map(|p| p.price).collect::<Vec<_>>())
+        .finish()
+}
+
+/// The budget curve of a plan made for profit: `budget`, `profit`, `bound`, `price`. Without rows
+/// unless asked for.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn curve_batch(plan: &Plan) -> Result<RecordBatch> {
+    let curve = plan.allocation().map_or(&[][..], |a| a.curve());
+    BatchBuilder::new()
+        .metadata("currency", plan.playbook().currency.clone())
+        .numbers(
+            "budget",
+            &curve.iter().map(|p| p.budget).collect::<Vec<_>>(),
+        )
+        .numbers(
+            "profit",
+            &curve.iter().map(|p| p.profit).collect::<Vec<_>>(),
+        )
+        .numbers("bound", &curve.iter().map(|p| p.bound).collect::<Vec<_>>())
+        .numbers("price", &curve.iter().map(|p| p.price).collect::<Vec<_>>())
         .finish()
 }
 

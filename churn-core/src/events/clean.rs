@@ -379,9 +379,6 @@ impl Ledger {
 /// The largest money or dwell time of one row: no shop has more, and sums stay exact to the cent.
 pub(super) const MAX_VALUE: f64 = 1e15;
 
-/// What a ledger tallies: rows read as refund, duplicates kept, and each reason for a drop.
-const TALLIES: usize = 2 + REASONS;
-
 /// Row-order-free tally in the making.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Count {

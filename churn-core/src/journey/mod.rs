@@ -51,4 +51,4 @@ pub use quiet_hours::{Day, QuietHours};
 pub use replay::{
     Calendar, Comparison, Described, HeldBack, Replay, ReplayDay, events_between, replay,
 };
-pub use state::State;
+pub use state::{CustomerRecord, State};

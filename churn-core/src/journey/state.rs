@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::contact_policy::Made;
+use super::happening::RecordId;
 use super::learning::{Arm, Learning, MOST_EXPOSURE, Tallies, Tally};
 use super::names::{Names, positions};
 use super::zones;
@@ -45,6 +46,20 @@ pub struct State {
     /// The day (of the policy's zone) whose contacts per channel are counted.
     pub(super) used: (i32, Vec<u64>),
     pub(super) tallies: Tallies,
+}
+
+/// What a shop knows of a customer beside events, as data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerRecord {
+    /// Who: a text or a whole number.
+    pub customer: RecordId,
+    /// Time zone, a name of the IANA database; as it was where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Whether the customer is held out; as it was where left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<bool>,
 }
 
 /// What all journeys share about one customer.
@@ -270,6 +285,33 @@ impl State {
                 self.rows[row].zone = known[name.as_ref()];
             }
         }
+        Ok(())
+    }
+
+    /// Takes over what is known of single customers, as [`set_zones`](Self::set_zones) and
+    /// [`hold_out`](Self::hold_out) do for columns.
+    ///
+    /// # Errors
+    /// As for these two, naming the record's row.
+    pub fn describe(&mut self, records: &[CustomerRecord]) -> Result<()> {
+        let mut whole = self.clone();
+        for (row, record) in records.iter().enumerate() {
+            let id = match &record.customer {
+                RecordId::Int(id) => CustomerId::Int(*id),
+                RecordId::Uint(id) => CustomerId::Uint(*id),
+                RecordId::Text(id) => CustomerId::Text(id),
+            };
+            let at_row =
+                |e: Error| Error::new(e.kind(), e.what(), e.expected(), e.got()).at_row(row);
+            let one = Customers::from_rows([id]).map_err(at_row)?;
+            if let Some(zone) = &record.zone {
+                whole.set_zones(&one, &[zone]).map_err(at_row)?;
+            }
+            if let Some(held) = record.held_out {
+                whole.hold_out(&one, &[held]).map_err(at_row)?;
+            }
+        }
+        *self = whole;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod checksum;
 pub(crate) mod distributions;
+pub(crate) mod eigen;
 pub(crate) mod gamma_table;
 pub(crate) mod gauss;
 pub(crate) mod linalg;

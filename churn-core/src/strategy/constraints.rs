@@ -351,7 +351,7 @@ impl Constraints {
                             "shares of the plan that add up to 1 at most over {}",
                             limit.segmentation
                         ),
-                        total,
+                        (total * 1e9).round() / 1e9,
                     ));
                 }
             }
@@ -461,7 +461,7 @@ fn rows(place: &str, ids: &[Id], customers: &Customers) -> Result<Vec<bool>> {
                     place,
                     i,
                     format_args!("an id of the customers' type, such as {first}"),
-                    format_args!("{id:?}"),
+                    id,
                 ));
             }
         };

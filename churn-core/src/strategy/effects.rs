@@ -39,7 +39,6 @@ use super::playbook::Playbook;
 use super::rules::Rules;
 use crate::customers::Customers;
 use crate::error::{Error, Result};
-use crate::math::sum::ExactSum;
 use crate::time::AsOf;
 
 /// Where the change that an action makes is known from.
@@ -541,19 +540,20 @@ impl Effects {
         facts: &Facts<'_>,
     ) -> (f64, f64) {
         let audience = &self.rules.actions[action].audience;
-        let (mut stay, mut prior, mut count) = (ExactSum::default(), ExactSum::default(), 0_u64);
+        // In the order of the customers, so the sums are always the same.
+        let (mut stay, mut prior, mut count) = (0.0, 0.0, 0_u64);
         for row in 0..facts.customers().len() {
             let inside = segment.is_none_or(|(s, label)| facts.code(s, row) == label);
             if inside && audience.holds(facts, row) {
                 let churn = facts.number(0, row);
                 let response = self.prospect(facts, row, action, set).response;
-                stay.add(1.0 - churn);
-                prior.add(self.prior(churn, action, set, response));
+                stay += 1.0 - churn;
+                prior += self.prior(churn, action, set, response);
                 count += 1;
             }
         }
         let count = count.max(1) as f64;
-        (stay.value() / count, prior.value() / count)
+        (stay / count, prior / count)
     }
 }
 

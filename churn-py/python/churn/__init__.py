@@ -10,6 +10,7 @@ Or step by step: EventLog -> features -> Scorecard.score -> RiskTiers.assign, Gr
 Facts, Playbook -> match_actions -> Journey, ContactPolicy, JourneyEngine.step or replay.
 """
 
+from . import metrics, selection
 from ._churn import (
     ContactPolicy,
     CoxModel,
@@ -20,6 +21,7 @@ from ._churn import (
     Facts,
     FeatureTable,
     FeatureTables,
+    FittedModel,
     Grid,
     Journey,
     JourneyEngine,
@@ -47,12 +49,14 @@ from ._churn import (
     Stickiness,
     SurvivalCurve,
     Table,
+    TrainingData,
     WeibullAFT,
     WeibullModel,
     WinBack,
     __version__,
     concordance_index,
     defaults,
+    drivers,
     hold_out,
     hold_out_stratified,
     lifecycle,
@@ -80,10 +84,12 @@ from .exceptions import (
     NotEnoughDataError,
     UnknownNameError,
 )
+from .model import ChurnModel
 
 __all__ = [
     "CancelledError",
     "ChurnError",
+    "ChurnModel",
     "ContactPolicy",
     "CoxModel",
     "CoxPH",
@@ -93,6 +99,7 @@ __all__ = [
     "Facts",
     "FeatureTable",
     "FeatureTables",
+    "FittedModel",
     "Grid",
     "HazardCurve",
     "InfeasibleError",
@@ -127,6 +134,7 @@ __all__ = [
     "Stickiness",
     "SurvivalCurve",
     "Table",
+    "TrainingData",
     "UnknownNameError",
     "WeibullAFT",
     "WeibullModel",
@@ -134,13 +142,16 @@ __all__ = [
     "__version__",
     "concordance_index",
     "defaults",
+    "drivers",
     "hold_out",
     "hold_out_stratified",
     "lifecycle",
     "lot",
     "match_actions",
     "needs",
+    "metrics",
     "replay",
+    "selection",
     "lifecycle_over_time",
     "logrank",
     "match_actions",

@@ -9,11 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import disjoint_base
 
+from .model import ChurnModel
 from .types import (
     Appended,
     ArrowStream,
     BinaryReader,
     BinaryWriter,
+    Bins,
+    BootstrapSettings,
+    ChurnModelSettings,
     Cleaning,
     CleaningReport,
     ColumnNames,
@@ -23,6 +27,7 @@ from .types import (
     FeatureInfo,
     FeatureSpec,
     Flags,
+    Fold,
     Instant,
     Keep,
     KaplanMeierSettings,
@@ -32,12 +37,17 @@ from .types import (
     LogRankWeights,
     NelsonAalenSettings,
     Numbers,
+    PcaSettings,
+    ProfitSettings,
     Progress,
     RetentionSettings,
     RiskCuts,
+    Rows,
+    SearchSettings,
     ShopSettings,
     StickinessSettings,
     SummarySettings,
+    TrainingSettings,
     WeibullSettings,
     WinBackSettings,
 )
@@ -52,18 +62,20 @@ __all__ = [
     "Facts",
     "FeatureTable",
     "FeatureTables",
+    "FittedModel",
     "Grid",
+    "HazardCurve",
     "Journey",
     "JourneyEngine",
     "JourneyOutcome",
     "JourneyReplay",
     "JourneyState",
-    "HazardCurve",
     "KaplanMeier",
     "LogRank",
     "NelsonAalen",
     "LogStream",
     "PartitionedLog",
+    "Pca",
     "Plan",
     "Playbook",
     "Population",
@@ -79,26 +91,53 @@ __all__ = [
     "Stickiness",
     "SurvivalCurve",
     "Table",
+    "TrainingData",
     "WeibullAFT",
     "WeibullModel",
     "WinBack",
     "__version__",
+    "average_precision",
+    "bootstrap",
+    "brier_score",
+    "calibration_drift",
+    "calibration_error",
+    "capture_at",
+    "class_separation",
     "concordance_index",
+    "confusion",
+    "cross_validate",
     "defaults",
+    "drivers",
+    "empc",
+    "gain_curve",
     "hold_out",
     "hold_out_stratified",
+    "kolmogorov_smirnov",
     "lifecycle",
     "lot",
     "match_actions",
     "needs",
     "replay",
     "lifecycle_over_time",
+    "lift_at",
+    "log_loss",
     "logrank",
+    "lot",
+    "make_folds",
     "match_actions",
+    "mpc",
+    "mutual_information",
+    "pr_auc",
+    "psi",
     "purchase_gaps",
+    "reliability_curve",
+    "replay",
     "retention",
+    "roc_auc",
+    "search",
     "stickiness",
     "survival_brier_score",
+    "variation",
     "winback",
 ]
 
@@ -923,12 +962,15 @@ def winback(
     log: EventLog,
     as_of: Instant | None = None,
     *,
+    model: FittedModel | ChurnModel | None = None,
     progress: Progress | None = None,
     **settings: Unpack[WinBackSettings],
 ) -> WinBack:
     """Features, scores, segments and plan of all customers with an event before ``as_of``.
 
     Without ``as_of`` it is the day after the last event: the first as of which the log is all past.
+
+    A fitted ``model`` gives the churn probabilities in place of the scorecard.
     """
 
 @final
@@ -1469,3 +1511,298 @@ def uplift_out_of_fold(
     **uplift: Any,
 ) -> dict[str, Any]:
     """Predicts every row by a model that was fitted without its fold."""
+@final
+class TrainingData(Table):
+    """One row per customer and cut-off: ``customer``, ``as_of``, ``churned``, then the features."""
+
+    @staticmethod
+    def build(
+        log: EventLog, *, progress: Progress | None = None, **training: Unpack[TrainingSettings]
+    ) -> TrainingData:
+        """Describes the customers of a log at each cut-off and labels them.
+
+        Features end at the cut-off, labels begin there; customers whose horizon the log has not
+        observed to its end are left out and counted.
+        """
+    @property
+    def features(self) -> list[str]:
+        """Names of the features."""
+    @property
+    def target(self) -> npt.NDArray[np.float64]:
+        """The labels: 1 = churned, 0 = stayed."""
+    @property
+    def groups(self) -> npt.NDArray[np.float64]:
+        """A number for each row that is the same for rows of the same customer."""
+    @property
+    def cut_offs(self) -> list[datetime]:
+        """The cut-offs that gave rows, ascending."""
+    @property
+    def excluded(self) -> dict[str, int]:
+        """How many rows are missing, by reason."""
+    def frame(self) -> Table:
+        """The features alone."""
+    def time_folds(self, folds: int = 3) -> list[Fold]:
+        """Folds that go forward in time: the latest cut-offs tested, each on those over by then."""
+
+@final
+class FittedModel:
+    """A fitted churn model; :class:`ChurnModel` is the estimator around it."""
+
+    def __eq__(self, value: object, /) -> bool: ...
+    @staticmethod
+    def fit(
+        data: Rows,
+        target: npt.ArrayLike,
+        *,
+        weights: npt.ArrayLike | None = None,
+        groups: npt.ArrayLike | None = None,
+        progress: Progress | None = None,
+        **settings: Unpack[ChurnModelSettings],
+    ) -> FittedModel:
+        """Fits a model on rows and their labels (1 = churned); rows of one group share a fold."""
+    @staticmethod
+    def fit_log(
+        log: EventLog,
+        training: TrainingSettings,
+        *,
+        progress: Progress | None = None,
+        **settings: Unpack[ChurnModelSettings],
+    ) -> FittedModel:
+        """Builds training data from a log and fits a model on it."""
+    @staticmethod
+    def fit_data(
+        data: TrainingData,
+        *,
+        progress: Progress | None = None,
+        **settings: Unpack[ChurnModelSettings],
+    ) -> FittedModel:
+        """Fits a model on training data; folds keep each customer's rows together."""
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns of training."""
+    @property
+    def out_of_fold(self) -> dict[str, Any]:
+        """How well the model did on rows that it had not seen."""
+    def predict(self, data: Rows) -> npt.NDArray[np.float64]:
+        """Churn probability of each row; columns are found by name."""
+    def score(self, features: FeatureTable) -> Scores:
+        """Scores of a feature table, with reasons."""
+    def points(self, data: Rows) -> tuple[float, npt.NDArray[np.float64]]:
+        """Base points, and points of shape (rows, columns); 20 points double the odds."""
+    def reasons(
+        self, data: Rows, *, limit: int = 3, language: Language | None = None
+    ) -> list[list[str]]:
+        """The largest reasons of each row, in words."""
+    def importance(self, data: Rows) -> npt.NDArray[np.float64]:
+        """Mean absolute points of each column."""
+    def permutation_importance(
+        self,
+        data: Rows,
+        target: npt.ArrayLike,
+        *,
+        weights: npt.ArrayLike | None = None,
+        repeats: int = 5,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> npt.NDArray[np.float64]:
+        """Rise of the log loss if a column is shuffled, per column."""
+    def partial_dependence(self, data: Rows, column: str, *, points: int = 20) -> dict[str, Any]:
+        """Mean prediction if every row had a value (or level) of one column."""
+    def drift(self, data: Rows) -> dict[str, Any]:
+        """How far columns and probabilities have moved since training."""
+    def to_bytes(self) -> bytes:
+        """The model as bytes, readable by every language of the library; no training rows."""
+    @staticmethod
+    def from_bytes(bytes: bytes) -> FittedModel:
+        """Reads a model and checks it; safe for bytes of any origin."""
+
+def drivers(
+    data: Rows,
+    target: npt.ArrayLike,
+    *,
+    weights: npt.ArrayLike | None = None,
+    groups: npt.ArrayLike | None = None,
+    level: float = 0.95,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """What goes along with churn: the effect of each factor on its odds, with an interval.
+
+    ``effects``, the intercept last, and ``l2``, the ridge that was needed (0 = none). ``groups``
+    names the rows of one customer, which widens the intervals as it must.
+    """
+
+def cross_validate(
+    data: Rows,
+    target: npt.ArrayLike,
+    folds: Sequence[Fold],
+    *,
+    weights: npt.ArrayLike | None = None,
+    groups: npt.ArrayLike | None = None,
+    progress: Progress | None = None,
+    **settings: Unpack[ChurnModelSettings],
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Measures of each fold, and the probability of each row where a fold has tested it."""
+
+def search(
+    data: Rows,
+    target: npt.ArrayLike,
+    folds: Sequence[Fold],
+    axes: Mapping[str, Sequence[Any]],
+    *,
+    weights: npt.ArrayLike | None = None,
+    groups: npt.ArrayLike | None = None,
+    search: SearchSettings | None = None,
+    progress: Progress | None = None,
+    **settings: Unpack[ChurnModelSettings],
+) -> dict[str, Any]:
+    """Compares all combinations of settings, named by path (``"boosting.leaves"``).
+
+    Gives the place of the best, its settings, and all trials (less loss is better).
+    """
+
+def make_folds(
+    target: npt.ArrayLike, folds: int = 5, *, groups: npt.ArrayLike | None = None, seed: int = 0
+) -> list[Fold]:
+    """Folds with equal shares of each label; with groups, those that keep a group together."""
+
+def mutual_information(data: Rows, target: npt.ArrayLike, *, bins: int = 16) -> dict[str, float]:
+    """How much each column tells about the labels alone, in nats."""
+
+def variation(data: Rows) -> dict[str, float]:
+    """How much each column varies: variance of numbers, probability that two levels differ."""
+
+@final
+class Pca:
+    """Fitted principal components."""
+
+    @staticmethod
+    def fit(data: Rows, **settings: Unpack[PcaSettings]) -> Pca:
+        """Finds the components of numeric columns."""
+    def transform(self, data: Rows) -> Table:
+        """The components of rows, columns ``component_1``, ``component_2``, ..."""
+    @property
+    def explained(self) -> npt.NDArray[np.float64]:
+        """Share of the spread of all columns that each component holds."""
+
+def roc_auc(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, *, weights: npt.ArrayLike | None = None
+) -> float:
+    """Probability that a churner scores higher than one who stays, ties counting half."""
+
+def average_precision(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, *, weights: npt.ArrayLike | None = None
+) -> float:
+    """Precision at each distinct score, weighted by the churners it adds."""
+
+def pr_auc(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, *, weights: npt.ArrayLike | None = None
+) -> float:
+    """Area under the precision-recall curve by trapezoids."""
+
+def class_separation(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, *, weights: npt.ArrayLike | None = None
+) -> float:
+    """Largest distance between the score distributions of churners and of those who stay."""
+
+def log_loss(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, weights: npt.ArrayLike | None = None
+) -> float:
+    """Mean negative logarithm of the probability given to what happened."""
+
+def brier_score(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    *,
+    weights: npt.ArrayLike | None = None,
+    bins: Bins | None = None,
+) -> dict[str, float]:
+    """``brier`` = ``reliability`` - ``resolution`` + ``uncertainty`` + ``within_bins``."""
+
+def calibration_error(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    *,
+    weights: npt.ArrayLike | None = None,
+    bins: Bins | None = None,
+) -> float:
+    """Mean distance between stated and observed churn over bins (ten of equal width)."""
+
+def reliability_curve(
+    labels: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    *,
+    weights: npt.ArrayLike | None = None,
+    bins: Bins | None = None,
+) -> dict[str, npt.NDArray[np.float64]]:
+    """``predicted``, ``observed`` and ``weight`` of each bin that is not empty."""
+
+def capture_at(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    share: float,
+    *,
+    weights: npt.ArrayLike | None = None,
+) -> float:
+    """Share of all churners among the ``share`` of rows that score highest."""
+
+def lift_at(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    share: float,
+    *,
+    weights: npt.ArrayLike | None = None,
+) -> float:
+    """Churn among the ``share`` of rows that score highest, as a multiple of churn among all."""
+
+def gain_curve(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, *, weights: npt.ArrayLike | None = None
+) -> dict[str, npt.NDArray[np.float64]]:
+    """``thresholds``, and the shares of rows ``reached`` and of churners ``captured`` down to them."""
+
+def confusion(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    threshold: float,
+    *,
+    weights: npt.ArrayLike | None = None,
+) -> dict[str, float]:
+    """The four outcomes of a decision at a threshold, and precision, recall, F1, MCC, ..."""
+
+def mpc(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    *,
+    weights: npt.ArrayLike | None = None,
+    **profit: Unpack[ProfitSettings],
+) -> tuple[float, float]:
+    """Profit per customer of the best threshold for a known acceptance; share to contact."""
+
+def empc(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    *,
+    weights: npt.ArrayLike | None = None,
+    **profit: Unpack[ProfitSettings],
+) -> tuple[float, float]:
+    """Expected profit per customer of the best threshold; expected share to contact."""
+
+def psi(expected: npt.ArrayLike, actual: npt.ArrayLike, *, bins: int = 10) -> float:
+    """Population stability index of two samples: below 0.1 stable, from 0.25 on moved."""
+
+def kolmogorov_smirnov(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Largest distance between the distribution functions of two samples."""
+
+def calibration_drift(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, weights: npt.ArrayLike | None = None
+) -> dict[str, float]:
+    """Whether stated probabilities fit outcomes: means, slope, intercept, p value."""
+
+def bootstrap(
+    measure: str,
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    *,
+    weights: npt.ArrayLike | None = None,
+    **settings: Unpack[BootstrapSettings],
+) -> dict[str, float]:
+    """A measure by name with an interval: ``estimate``, ``low``, ``high``, ``standard_error``."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 if TYPE_CHECKING:
     import numpy as np
 
-    from ._churn import Customers, Grid, Playbook, Scorecard
+    from ._churn import Customers, FeatureTable, Grid, Playbook, Scorecard
 
 CustomerId: TypeAlias = int | str
 Numbers: TypeAlias = "Sequence[float] | np.ndarray[Any, Any] | Any"
@@ -350,3 +350,87 @@ class StickinessSettings(TypedDict, total=False):
     week_start: Weekday
     kinds: "list[Kind]"
     since: "Instant"
+
+
+Fold: TypeAlias = tuple[list[int], list[int]]
+"""Rows to fit on and rows to judge on."""
+Rows: TypeAlias = "FeatureTable | ArrowStream | Mapping[str, Any]"
+"""What models read: a feature table, a data frame with Arrow export, a dict of arrays."""
+Bins: TypeAlias = "dict[Literal['uniform', 'quantile'], int]"
+
+
+class ChurnDefinition(TypedDict, total=False):
+    """When a customer counts as lost: no activity of these kinds within the horizon."""
+
+    horizon_days: int
+    gap_days: int
+    activity: Sequence[Kind]
+
+
+class Eligibility(TypedDict, total=False):
+    """Which customers count at a cut-off."""
+
+    bought_within_days: int | None
+    min_orders: int
+
+
+class RollingCutOffs(TypedDict):
+    """How many cut-offs, and how far apart."""
+
+    count: int
+    every_days: int
+
+
+class TrainingSettings(TypedDict, total=False):
+    """Settings of ``TrainingData.build``."""
+
+    features: FeatureSpec
+    churn: ChurnDefinition
+    cut_offs: "dict[Literal['at'], Sequence[Instant]] | dict[Literal['rolling'], RollingCutOffs]"
+    eligible: Eligibility
+    observed_until: Instant | None
+
+
+class ChurnModelSettings(TypedDict, total=False):
+    """Settings of a churn model; ``churn.defaults("model")`` has all of them."""
+
+    learner: str
+    calibration: Literal["none", "sigmoid", "isotonic", "isotonic_forced", "beta"]
+    folds: int
+    logistic: Mapping[str, Any]
+    boosting: Mapping[str, Any]
+    seed: int
+
+
+class SearchSettings(TypedDict, total=False):
+    """How a search spends its time, and what it compares by."""
+
+    method: "Literal['grid'] | dict[Literal['halving'], dict[Literal['factor', 'first_rows'], int]]"
+    measure: Literal["log_loss", "roc_auc", "average_precision", "brier"]
+    seed: int
+
+
+class PcaSettings(TypedDict, total=False):
+    """Settings of principal components."""
+
+    components: int
+    standardise: bool
+
+
+class ProfitSettings(TypedDict, total=False):
+    """Money and acceptance of a retention campaign."""
+
+    customer_value: float
+    offer_cost: float
+    contact_cost: float
+    acceptance: float
+    acceptance_shapes: Sequence[float]
+
+
+class BootstrapSettings(TypedDict, total=False):
+    """Settings of a bootstrap interval."""
+
+    replicates: int
+    level: float
+    stratified: bool
+    seed: int

@@ -257,15 +257,13 @@ fn infeasible(built: &Built, set: &[usize], why: &str) -> Error {
     let place = set
         .first()
         .map_or("constraints", |c| built.names[*c].place.as_str());
-    let which = match names.len() {
-        1 => "a limit that the customers' options allow",
-        _ => "limits that some plan keeps together",
-    };
-    Error::infeasible(
-        place,
-        which,
-        format_args!("{}, which {why}", names.join(" and ")),
-    )
+    let got = names.join(" and ");
+    if names.len() == 1 {
+        let got = format!("{got}, which no plan keeps");
+        return Error::infeasible(place, "a limit that the customers' options allow", got);
+    }
+    let got = format!("{got}, which {why}");
+    Error::infeasible(place, "limits that some plan keeps together", got)
 }
 
 fn answer(

@@ -108,7 +108,21 @@ pub(crate) fn solve_from(
             }
         }
     }
-    let found = search::search(problem, &dual.bound_duals, dual.bound, best);
+    let mut found = search::search(problem, &dual.bound_duals, dual.bound, best);
+    if problem.rows() <= SAMPLE && !found.proven {
+        for _ in 0..ATTEMPTS {
+            let Some(choice) = found.choice.take() else {
+                break;
+            };
+            let before = problem.gain(&choice.entries);
+            let choice = search::improve(problem, &dual.bound_duals, dual.bound, choice);
+            let gained = problem.gain(&choice.entries) > before;
+            found.choice = Some(choice);
+            if !gained {
+                break;
+            }
+        }
+    }
     let Some(choice) = found.choice else {
         if let Some(conflict) = conflict(problem, step)? {
             return Ok(Answer::Conflict(conflict));

@@ -220,7 +220,7 @@ mod tests {
             why(0).contains(
                 "Expected profit 8.72 CNY: staying 1.8% more likely (the playbook's prior) × \
                  2000.00 at stake × margin 30% − offers 1.61 − contacts 0.25."
-            ) || why(0).contains("Expected profit"),
+            ),
             "{}",
             why(0)
         );

@@ -46,7 +46,7 @@ pub(crate) fn learn_bins(
     max_bins: usize,
     progress: &Progress<'_>,
 ) -> Result<Vec<Binning>> {
-    let step = progress.step("boosting.bins", frame.columns().len());
+    let step = progress.step("trees.bins", frame.columns().len());
     let columns: Vec<(&String, &Column<'_>)> = frame.names().iter().zip(frame.columns()).collect();
     columns
         .into_par_iter()

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use super::bins::{BLOCK, Binned, Binning};
+use super::bins::{Binned, Binning};
 use super::gradient::{FineSum, Gradients};
 use super::histogram::{Histogram, Rows, Source, WIDTH};
 use super::partition::{Segment, part, sides};

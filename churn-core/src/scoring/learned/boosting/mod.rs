@@ -22,7 +22,10 @@ mod histogram;
 mod partition;
 mod split;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
+
+pub(super) use bins::{Binned, Binning, learn_bins};
+pub(super) use partition::{part_into, sides};
 
 use std::collections::BTreeMap;
 

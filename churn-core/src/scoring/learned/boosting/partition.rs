@@ -68,7 +68,7 @@ pub(crate) fn part(segment: &mut Segment<'_>, column: &[u8], sides: &Sides) -> P
 }
 
 /// Rows that go left from the front, the others from the back; the number of the former.
-fn part_into(rows: &[u32], into: &mut [u32], column: &[u8], sides: &Sides) -> usize {
+pub(crate) fn part_into(rows: &[u32], into: &mut [u32], column: &[u8], sides: &Sides) -> usize {
     let (mut front, mut back) = (0, into.len());
     for &row in rows {
         let left = usize::from(sides[usize::from(column[row as usize])]);

@@ -9,7 +9,7 @@
 use super::bins::Binning;
 use super::gradient::{Gradients, gradient_of};
 use super::histogram::{Histogram, WIDTH};
-use crate::scoring::learned::trees::{BinSet, Rule};
+use crate::scoring::learned::trees::{BinSet, Rule, insert};
 
 /// Levels on the smaller side of a split at most, against overfitting of columns with many.
 const MOST_LEVELS: usize = 32;
@@ -423,8 +423,4 @@ impl<'a> Search<'a> {
         }
         Some((gain, Rule::In(set)))
     }
-}
-
-fn insert(set: &mut BinSet, bin: u8) {
-    set[usize::from(bin >> 6)] |= 1 << (bin & 63);
 }

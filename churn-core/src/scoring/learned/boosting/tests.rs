@@ -4,7 +4,7 @@ use crate::math::random::Random;
 use crate::scoring::learned::{Link, MISSING_LEVEL};
 
 /// Columns of numbers with missing cells and of levels, and outcomes that depend on both.
-pub(super) fn example(rows: usize, seed: u64) -> (Frame<'static>, Vec<f64>) {
+pub(crate) fn example(rows: usize, seed: u64) -> (Frame<'static>, Vec<f64>) {
     let mut random = Random::new(seed, 0);
     let names: Vec<String> = (0..12).map(|l| format!("level {l:02}")).collect();
     let mut numbers = vec![Vec::with_capacity(rows); 9];
@@ -46,7 +46,7 @@ fn fit(settings: &Boosting, frame: &Frame<'_>, target: &[f64]) -> TreeEnsemble {
         .unwrap()
 }
 
-fn log_loss(p: &[f64], y: &[f64]) -> f64 {
+pub(crate) fn log_loss(p: &[f64], y: &[f64]) -> f64 {
     let losses = p
         .iter()
         .zip(y)

@@ -18,7 +18,7 @@ pub use predict::RowScorer;
 /// Most cuts of a numeric feature and most levels of a categorical one, so that a bin is one byte.
 pub(crate) const MAX_CUTS: usize = 255;
 /// Most nodes of one tree.
-pub(crate) const MAX_NODES: usize = 1 << 17;
+pub(crate) const MAX_NODES: usize = 1 << 24;
 
 /// How the values of a feature are compared.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +42,10 @@ pub(crate) type BinSet = [u64; 4];
 
 pub(crate) fn in_set(set: &BinSet, bin: u8) -> bool {
     set[usize::from(bin >> 6)] >> (bin & 63) & 1 == 1
+}
+
+pub(crate) fn insert(set: &mut BinSet, bin: u8) {
+    set[usize::from(bin >> 6)] |= 1 << (bin & 63);
 }
 
 /// Which rows go to the left child.
@@ -333,11 +337,15 @@ fn check(features: &[Feature], trees: &[Tree], base: f64) -> Result<()> {
             return wrong(what(), "ascending cuts or levels", &"another order");
         }
     }
+    let nodes: u64 = trees.iter().map(|tree| tree.nodes.len() as u64).sum();
+    if nodes > u64::from(u32::MAX) {
+        return wrong("trees".into(), "fewer than 2^32 nodes", &nodes);
+    }
     for (t, tree) in trees.iter().enumerate() {
         let what = |node: usize| format!("trees[{t}].nodes[{node}]");
         let nodes = tree.nodes.len();
         if nodes == 0 || nodes > MAX_NODES {
-            return wrong(format!("trees[{t}].nodes"), "1 to 131072 nodes", &nodes);
+            return wrong(format!("trees[{t}].nodes"), "1 to 16777216 nodes", &nodes);
         }
         if tree.rows.len() != nodes {
             return wrong(
