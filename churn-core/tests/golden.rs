@@ -12,8 +12,8 @@ use churn_core::events::{
     TextColumn, TimeColumn, ValueColumn,
 };
 use churn_core::features::{
-    FeatureInfo, FeatureSpec, FeatureTable, Population, SummarySettings, build, build_observed,
-    build_with, summarize,
+    FeatureInfo, FeatureSpec, FeatureTable, Population, SummarySettings, build, build_many,
+    build_observed, build_with, summarize,
 };
 use churn_core::progress::Progress;
 use churn_core::scoring::Scorecard;
@@ -66,6 +66,8 @@ fn answer(operation: &str, inputs: Inputs) -> Result<Value> {
             let table = build(&log.history(inputs.as_of()?), &inputs.features()?)?;
             Ok(columns(&table))
         }
+        "features.many" => features_many(&inputs),
+        "features.needs" => Ok(json!(inputs.features()?.needs()?)),
         "features.population" => features_population(&inputs),
         "features.summary" => features_summary(&inputs),
         "journey.lots" => Ok(journey::lots(&inputs)),
@@ -125,6 +127,16 @@ fn events_load(inputs: &Inputs) -> Result<Value> {
     }
     answer["same_file"] = json!(same);
     Ok(answer)
+}
+
+fn features_many(inputs: &Inputs) -> Result<Value> {
+    let instants = inputs.field("instants").as_array().unwrap().iter();
+    let instants: Vec<AsOf> = instants
+        .map(|as_of| AsOf::parse(as_of.as_str().unwrap()))
+        .collect::<Result<_>>()?;
+    let spec = inputs.features()?;
+    let tables = build_many(&inputs.log()?, &instants, &spec, &Progress::none())?;
+    Ok(json!({"tables": tables.iter().map(columns).collect::<Vec<_>>()}))
 }
 
 fn features_population(inputs: &Inputs) -> Result<Value> {

@@ -7,6 +7,7 @@ mod journey;
 mod support;
 
 use std::collections::BTreeSet;
+use std::ffi::{CString, c_char};
 use std::path::Path;
 use std::{fs, ptr};
 
@@ -40,6 +41,8 @@ fn answer(operation: &str, inputs: &Inputs) -> Answer<Value> {
             let log = inputs.log()?;
             Ok(columns(&build(&log, inputs.text("as_of"), inputs, None)?))
         }
+        "features.many" => features_many(inputs),
+        "features.needs" => features_needs(inputs),
         "features.population" => features_population(inputs),
         "features.summary" => features_summary(inputs),
         "journey.lots" => journey::lots(inputs),
@@ -126,6 +129,7 @@ fn events_clean(inputs: &Inputs) -> Answer<Value> {
         "non_finite_value",
         "negative_value",
         "duplicate",
+        "not_asked_for",
     ] {
         let name = c(reason);
         // SAFETY: the same; the name ends in NUL.
@@ -148,6 +152,40 @@ fn events_clean(inputs: &Inputs) -> Answer<Value> {
         "customers": unsafe { ids(churn_event_log_customers(log.0)) },
         "channels": channels(&log),
     }))
+}
+
+fn features_many(inputs: &Inputs) -> Answer<Value> {
+    let log = inputs.log()?;
+    let texts = inputs.field("instants").as_array().unwrap().iter();
+    let texts: Vec<CString> = texts.map(|text| c(text.as_str().unwrap())).collect();
+    let instants: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
+    let spec = c(&inputs.field("features").to_string());
+    let mut tables = vec![ptr::null_mut(); instants.len()];
+    // SAFETY: the log is alive, the texts end in NUL, there is room for one handle per instant.
+    call(|error| unsafe {
+        churn_feature_table_build_many(
+            log.0,
+            instants.as_ptr(),
+            instants.len(),
+            spec.as_ptr(),
+            ptr::null(),
+            tables.as_mut_ptr(),
+            error,
+        )
+    })?;
+    let tables = tables
+        .into_iter()
+        .map(|table| columns(&Handle(table, churn_feature_table_free)));
+    Ok(json!({"tables": tables.collect::<Vec<_>>()}))
+}
+
+fn features_needs(inputs: &Inputs) -> Answer<Value> {
+    let spec = c(&inputs.field("features").to_string());
+    // SAFETY: the text ends in NUL; outputs are places of `handle`.
+    let json = handle(churn_texts_free, |out, error| unsafe {
+        churn_features_need(spec.as_ptr(), out, error)
+    })?;
+    Ok(parse(&texts(&json)[0]))
 }
 
 fn features_population(inputs: &Inputs) -> Answer<Value> {

@@ -120,7 +120,11 @@ impl EventLog {
         // A stream may belong to the thread that asked for it, so it is read on this one.
         let batches = convert::events(data, &names)?;
         let log = progress::run(py, progress, |progress| {
-            events::EventLog::from_columns_observed(&batches.columns()?, &cleaning, progress)
+            events::EventLog::from_columns_observed(
+                &batches.columns_for(&cleaning)?,
+                &cleaning,
+                progress,
+            )
         })?;
         Ok(EventLog::new(log))
     }
@@ -250,6 +254,17 @@ impl EventLog {
         features::build(self, as_of, population, progress, spec)
     }
 
+    /// The features as of several instants, in one pass over the log.
+    #[pyo3(signature = (instants, *, progress=None, **spec))]
+    fn features_at(
+        &self,
+        instants: &Bound<'_, PyAny>,
+        progress: Option<&Bound<'_, PyAny>>,
+        spec: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Vec<Py<FeatureTable>>> {
+        features::build_many(self, instants, progress, spec)
+    }
+
     /// Frequency, recency, age and monetary value of all customers before `as_of`.
     #[pyo3(signature = (as_of, *, progress=None, **settings))]
     fn summarize(
@@ -284,6 +299,12 @@ impl EventLog {
         py: Python<'py>,
     ) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
         range(py, self.log(py)?.time_range())
+    }
+
+    /// Which events and columns the log stores.
+    #[getter]
+    fn keep<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        settings::from_json_text(py, &self.log.keep().to_json())
     }
 
     /// What cleaning did.

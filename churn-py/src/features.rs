@@ -1,8 +1,8 @@
 //! Features of customers as of an instant, from the past only.
 
-use churn_core::Error;
 use churn_core::arrow::{BatchBuilder, feature_batch};
 use churn_core::features::{self, FeatureInfo, FeatureSpec, SummarySettings};
+use churn_core::{AsOf, Error};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -37,6 +37,37 @@ pub(crate) fn build(
         }
     })?;
     FeatureTable::wrap(py, Shared::new(table), Some(population))
+}
+
+/// Builds the features of [`EventLog::features_at`].
+pub(crate) fn build_many(
+    log: &EventLog,
+    instants: &Bound<'_, PyAny>,
+    observer: Option<&Bound<'_, PyAny>>,
+    spec: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Vec<Py<FeatureTable>>> {
+    let py = instants.py();
+    let instants: Vec<AsOf> = instants
+        .try_iter()?
+        .map(|as_of| convert::as_of(&as_of?))
+        .collect::<PyResult<_>>()?;
+    let spec: FeatureSpec = settings::read(py, "features", spec)?;
+    let tables = progress::run(py, observer, |progress| {
+        features::build_many(&log.log, &instants, &spec, progress)
+    })?;
+    let wrap = |table| FeatureTable::wrap(py, Shared::new(table), None);
+    tables.into_iter().map(wrap).collect()
+}
+
+/// What a log must keep for these features: pass it as `keep` to the log.
+#[pyfunction]
+#[pyo3(signature = (**spec))]
+pub(crate) fn needs<'py>(
+    py: Python<'py>,
+    spec: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let spec: FeatureSpec = settings::read(py, "features", spec)?;
+    settings::from_json_text(py, &spec.needs().or_raise(py)?.to_json())
 }
 
 /// Builds the summary of [`EventLog::summarize`].

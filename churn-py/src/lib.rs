@@ -53,7 +53,12 @@ mod _churn {
     #[pymodule_export]
     use crate::events::EventLog;
     #[pymodule_export]
-    use crate::features::{FeatureTable, Population, RfmSummary};
+    use crate::features::{FeatureTable, Population, RfmSummary, needs};
+    #[pymodule_export]
+    use crate::journey::{
+        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
+        hold_out, hold_out_stratified, lot, replay,
+    };
     #[pymodule_export]
     use crate::journey::{
         ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,

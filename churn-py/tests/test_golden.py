@@ -148,6 +148,11 @@ def events_load(inputs: Inputs) -> Any:
     return {**answer, "same_file": saved == [file, file]}
 
 
+def features_many(inputs: Inputs) -> Any:
+    tables = log(inputs).features_at(inputs["instants"], **inputs["features"])
+    return {"tables": [columns(table) for table in tables]}
+
+
 def features_population(inputs: Inputs) -> Any:
     stored = features(inputs).population.to_json()
     population = churn.Population.from_json(stored)
@@ -326,6 +331,8 @@ OPERATIONS: dict[str, Callable[[Inputs], Any]] = {
     "events.clean": events_clean,
     "events.load": events_load,
     "features.build": lambda inputs: columns(features(inputs)),
+    "features.many": features_many,
+    "features.needs": lambda inputs: churn.needs(**inputs["features"]),
     "features.population": features_population,
     "features.summary": features_summary,
     "journey.lots": lambda inputs: {

@@ -10,8 +10,8 @@ use arrow_schema::{ArrowError, Schema};
 use super::column::Column;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{
-    ColumnNames, EventColumns, EventKind, KindColumn, LogStream, Roles, Scratch, ValueColumn,
-    check_event_count,
+    Cleaning, ColumnNames, DuplicatePolicy, EventColumns, EventKind, IdColumn, Keep, KindColumn,
+    LogStream, Roles, Scratch, ValueColumn, check_event_count,
 };
 use crate::progress::Progress;
 use crate::time::TimeUnit;
@@ -152,6 +152,27 @@ impl EventBatches {
     /// row for a time in text that is not one or a time beyond 64 bits; `InvalidParameter` for
     /// integer times without unit.
     pub fn columns(&self) -> Result<EventColumns<'_>> {
+        self.columns_where(&Keep::default())
+    }
+
+    /// The same without reading those that the cleaning leaves out.
+    ///
+    /// # Errors
+    /// As [`columns`](Self::columns).
+    pub fn columns_for(&self, cleaning: &Cleaning) -> Result<EventColumns<'_>> {
+        if cleaning.duplicates == DuplicatePolicy::Keep {
+            self.columns_where(&cleaning.keep)
+        } else {
+            // The build has a say in it where copies are looked for.
+            self.columns()
+        }
+    }
+
+    fn columns_where(&self, keep: &Keep) -> Result<EventColumns<'_>> {
+        fn ids(column: Option<&Column>, keep: bool) -> Result<Option<IdColumn<'_>>> {
+            column.filter(|_| keep).map(Column::ids).transpose()
+        }
+        let channel = self.channel.as_ref().filter(|_| keep.channels);
         Ok(EventColumns {
             customer: self.customer.ids()?,
             time: self.time.times(self.time_unit)?,
@@ -160,9 +181,9 @@ impl EventBatches {
                 Some(column) => column.kinds()?,
             },
             value: product(&self.value)?,
-            channel: self.channel.as_ref().map(Column::texts).transpose()?,
-            order: self.order.as_ref().map(Column::ids).transpose()?,
-            item: self.item.as_ref().map(Column::ids).transpose()?,
+            channel: channel.map(Column::texts).transpose()?,
+            order: ids(self.order.as_ref(), keep.orders)?,
+            item: ids(self.item.as_ref(), keep.items)?,
             unreadable_cells: 0,
         })
     }

@@ -89,6 +89,14 @@ impl Keep {
             && self.items
     }
 
+    /// As JSON, for the field `keep` of a [`Cleaning`](super::Cleaning).
+    ///
+    /// # Panics
+    /// Never: all its parts can be written.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("flags and names")
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         if self.kinds.as_ref().is_some_and(BTreeSet::is_empty) {
             return Err(Error::invalid_parameter(

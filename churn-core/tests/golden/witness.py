@@ -54,6 +54,8 @@ def clean(inputs: dict) -> tuple[list[dict], dict]:
         column("customer"), column("time"), column("kind"), column("value"), column("channel"),
         column("order"), column("item"), strict=True,
     )
+    keep = cleaning.get("keep", {})
+    wanted = keep.get("kinds") or KINDS
     rows, dropped = [], {}
     report = {"rows_in": n, "read_as_refund": [0, 0.0], "duplicates_kept": [0, 0.0]}
 
@@ -68,6 +70,11 @@ def clean(inputs: dict) -> tuple[list[dict], dict]:
             value = 1.0
         value = None if value is None else float(value)
         at = None if time is None else time * UNITS[events["time_unit"]]
+        refund = kind == "purchase" and cleaning.get("negative_value") == "refund"
+        if kind and kind not in wanted and not (refund and "refund" in wanted):
+            # Nothing else is asked of such a row.
+            count(dropped.setdefault("not_asked_for", [0, 0.0]), (value or 0.0) if is_money else 0.0)
+            continue
         if customer is None or customer == "":
             reason = "missing_customer"
         elif at is None:
@@ -91,8 +98,14 @@ def clean(inputs: dict) -> tuple[list[dict], dict]:
         if is_money and value < 0:
             count(report["read_as_refund"], -value)
             kind, value = "refund", -value
+        if kind not in wanted:
+            count(dropped.setdefault("not_asked_for", [0, 0.0]), value if is_money else 0.0)
+            continue
         value = (value or 0.0) if is_money or kind == "view" else 0.0
-        rows.append((customer, at, kind, value, channel or None, order, item))
+        channel = (channel or None) if keep.get("channels", True) else None
+        order = order if keep.get("orders", True) else None
+        item = item if keep.get("items", True) else None
+        rows.append((customer, at, kind, value, channel, order, item))
     kept, seen = [], Counter()
     for row in rows:
         seen[row] += 1
@@ -659,6 +672,10 @@ def built(inputs: dict) -> dict:
     return {"customers": past.customers, "columns": features(past, spec, population(past, spec))}
 
 
+def built_many(inputs: dict) -> dict:
+    return {"tables": [built(inputs | {"as_of": as_of}) for as_of in inputs["instants"]]}
+
+
 def stored(inputs: dict) -> dict:
     rows, spec = clean(inputs)[0], inputs.get("features", {})
     known = population(Past(rows, inputs["as_of"]), spec)
@@ -805,7 +822,9 @@ def events_load(inputs: dict) -> object:
 ANSWERS = {
     "events.load": events_load,
     "events.clean": lambda inputs: clean(inputs)[1],
+    "events.load": lambda inputs: built(inputs) | {"same_file": True},
     "features.build": built,
+    "features.many": built_many,
     "features.population": stored,
     "features.summary": summary,
     "scoring.scorecard": lambda inputs: scored(inputs, inputs["table"]["columns"]),

@@ -152,6 +152,7 @@ __all__ = [
     "lifecycle",
     "lot",
     "match_actions",
+    "needs",
     "metrics",
     "replay",
     "selection",

@@ -29,6 +29,7 @@ from .types import (
     Flags,
     Fold,
     Instant,
+    Keep,
     KaplanMeierSettings,
     Labels,
     Language,
@@ -115,6 +116,10 @@ __all__ = [
     "hold_out_stratified",
     "kolmogorov_smirnov",
     "lifecycle",
+    "lot",
+    "match_actions",
+    "needs",
+    "replay",
     "lifecycle_over_time",
     "lift_at",
     "log_loss",
@@ -247,6 +252,15 @@ class EventLog:
 
         A ``population`` learned before replaces what this history would teach.
         """
+    def features_at(
+        self,
+        instants: Sequence[Instant] | npt.NDArray[Any],
+        *,
+        progress: Progress | None = None,
+        **spec: Unpack[FeatureSpec],
+    ) -> list[FeatureTable]:
+        """The features as of several instants, in any order: one table each, equal to ``features``
+        bit for bit, in one pass over the log. Their ``population`` is None."""
     def summarize(
         self,
         as_of: Instant,
@@ -267,6 +281,9 @@ class EventLog:
     @property
     def time_range(self) -> tuple[datetime, datetime] | None:
         """First and last instant, or None for an empty log."""
+    @property
+    def keep(self) -> Keep:
+        """Which events and columns the log stores."""
     @property
     def report(self) -> CleaningReport:
         """What cleaning did."""
@@ -713,6 +730,9 @@ class Plan(Table):
     def summary(self) -> Table:
         """One row per action: ``action``, ``customers``, ``share``, ``expected_responses``,
         ``contact_cost``, ``offer_cost``."""
+
+def needs(**spec: Unpack[FeatureSpec]) -> Keep:
+    """What a log must keep for these features: ``EventLog(data, keep=needs(features=[...]))``."""
 
 def match_actions(playbook: Playbook, facts: Facts) -> Plan:
     """Gives each customer an action of the playbook, or none."""

@@ -79,9 +79,20 @@ class ColumnNames(TypedDict, total=False):
     """What integer times count from 1970-01-01 UTC on."""
 
 
+class Keep(TypedDict, total=False):
+    """Which events and columns a log stores; the rest is counted and left out."""
+
+    kinds: Sequence[Kind] | None
+    """Kinds of the events that are kept; all of them if left out."""
+    channels: bool
+    orders: bool
+    items: bool
+
+
 class Cleaning(TypedDict, total=False):
     """What happens to rows that cannot be used."""
 
+    keep: Keep
     kinds: Mapping[str, Kind]
     missing_customer: Literal["reject", "drop"]
     missing_time: Literal["reject", "drop"]
