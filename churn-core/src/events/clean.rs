@@ -376,6 +376,9 @@ impl Ledger {
     }
 }
 
+/// Tallies of a ledger: what was reread, what was kept twice, and one per reason.
+const TALLIES: usize = 2 + REASONS;
+
 /// The largest money or dwell time of one row: no shop has more, and sums stay exact to the cent.
 pub(super) const MAX_VALUE: f64 = 1e15;
 

@@ -3,7 +3,6 @@
 pub(crate) mod checksum;
 pub(crate) mod distributions;
 pub(crate) mod eigen;
-pub(crate) mod gamma_table;
 pub(crate) mod gauss;
 pub(crate) mod incomplete_beta;
 pub(crate) mod linalg;
