@@ -1,5 +1,8 @@
 //! Replays `golden/*.json`, the numbers that all languages must agree on; see `golden/README.md`.
 
+#[path = "golden/journey.rs"]
+mod journey;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -25,7 +28,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// Every operation that a golden file may name, each of which some file must name.
-const OPERATIONS: [&str; 17] = [
+const OPERATIONS: [&str; 20] = [
     "defaults",
     "errors",
     "events.clean",
@@ -33,6 +36,9 @@ const OPERATIONS: [&str; 17] = [
     "features.build",
     "features.population",
     "features.summary",
+    "journey.lots",
+    "journey.replay",
+    "journey.steps",
     "scoring.reasons",
     "scoring.scorecard",
     "segments.grid",
@@ -62,6 +68,9 @@ fn answer(operation: &str, inputs: Inputs) -> Result<Value> {
         }
         "features.population" => features_population(&inputs),
         "features.summary" => features_summary(&inputs),
+        "journey.lots" => Ok(journey::lots(&inputs)),
+        "journey.replay" => journey::replay(&inputs),
+        "journey.steps" => journey::steps(&inputs),
         "scoring.reasons" => scoring_reasons(&inputs),
         "scoring.scorecard" => scoring_scorecard(&inputs),
         "segments.grid" => Ok(segments(&inputs.grid()?.assign(&inputs.table()?)?)),

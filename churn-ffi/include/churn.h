@@ -219,6 +219,11 @@
 #define CHURN_WHY_NONE_NOTHING_OPEN 2
 
 /**
+ * A table that an analysis made.
+ */
+typedef struct churn_analysis churn_analysis;
+
+/**
  * What an append did.
  */
 typedef struct churn_appended churn_appended;
@@ -239,6 +244,11 @@ typedef struct churn_cleaning_report churn_cleaning_report;
  * they point to) must stay valid and unchanged until the log is built; nothing is copied before.
  */
 typedef struct churn_columns churn_columns;
+
+/**
+ * A fitted Cox model.
+ */
+typedef struct churn_cox churn_cox;
 
 /**
  * The customers of a table in ascending order of id. Those read from a table belong to it and must
@@ -336,6 +346,11 @@ typedef struct churn_summary churn_summary;
  * A list of texts made by a call and freed by the caller.
  */
 typedef struct churn_texts churn_texts;
+
+/**
+ * A fitted Weibull accelerated-failure-time model.
+ */
+typedef struct churn_weibull churn_weibull;
 
 /**
  * Everything the flow found out, table by table; all rows are the same customers. The tables belong
@@ -1894,6 +1909,238 @@ churn_status churn_win_back_plan_csv(const churn_win_back *result,
  * Frees the result with all its tables; NULL is fine.
  */
 void churn_win_back_free(churn_win_back *result);
+
+/**
+ * Number of rows; 0 for NULL.
+ */
+size_t churn_analysis_len(const churn_analysis *analysis);
+
+/**
+ * A column as numbers, one per row, valid until the analysis is freed: null is NaN, flags are 0 and
+ * 1, instants are microseconds since 1970-01-01 UTC. Texts are read through the export.
+ */
+churn_status churn_analysis_numbers(const churn_analysis *analysis,
+                                    const char *column,
+                                    const double **numbers,
+                                    churn_error **error);
+
+/**
+ * What describes the analysis as a whole, as JSON (e.g. {"median":56.0}), valid until it is freed;
+ * NULL for NULL.
+ */
+const char *churn_analysis_facts(const churn_analysis *analysis);
+
+/**
+ * Writes the table as an Arrow C stream, which is independent of the analysis; release it. What
+ * stood in `stream` is overwritten.
+ */
+churn_status churn_analysis_export(const churn_analysis *analysis,
+                                   struct ArrowArrayStream *stream,
+                                   churn_error **error);
+
+/**
+ * Frees an analysis; its columns go with it. NULL is fine.
+ */
+void churn_analysis_free(churn_analysis *analysis);
+
+/**
+ * A Kaplan–Meier curve, one row per distinct time: "time", "at_risk", "events", "censored",
+ * "survival", "lower", "upper". Facts: "median" (null if the curve never falls to half). `settings`
+ * is JSON with the fields of the core's KaplanMeier, NULL = defaults.
+ */
+churn_status churn_kaplan_meier(const double *durations,
+                                const uint8_t *event_observed,
+                                const double *entry,
+                                size_t rows,
+                                const char *settings,
+                                churn_analysis **analysis,
+                                churn_error **error);
+
+/**
+ * A Nelson–Aalen curve, one row per distinct time: "time", "at_risk", "events", "censored",
+ * "cumulative_hazard", "lower", "upper". `settings` is JSON with the fields of the core's
+ * NelsonAalen, NULL = defaults.
+ */
+churn_status churn_nelson_aalen(const double *durations,
+                                const uint8_t *event_observed,
+                                const double *entry,
+                                size_t rows,
+                                const char *settings,
+                                churn_analysis **analysis,
+                                churn_error **error);
+
+/**
+ * A log-rank test of two or more groups, numbered from 0 on: "size", "observed", "expected" by
+ * group. Facts: "statistic", "degrees_of_freedom", "p_value". `weights` is JSON: "log_rank" (NULL),
+ * "wilcoxon", "tarone_ware" or {"fleming_harrington": {"p": 0, "q": 1}}.
+ */
+churn_status churn_log_rank(const double *durations,
+                            const uint8_t *event_observed,
+                            const double *entry,
+                            const uint32_t *groups,
+                            size_t rows,
+                            const char *weights,
+                            churn_analysis **analysis,
+                            churn_error **error);
+
+/**
+ * Fits a Cox model. `covariates` holds `count` columns of `rows` values, one after the other;
+ * `strata` the group of each row, or NULL. `settings` is JSON with the fields of the core's CoxPh,
+ * NULL = defaults; `progress` may be NULL.
+ */
+churn_status churn_cox_fit(const double *durations,
+                           const uint8_t *event_observed,
+                           const double *entry,
+                           const uint32_t *strata,
+                           size_t rows,
+                           const char *const *names,
+                           const double *covariates,
+                           size_t count,
+                           const char *settings,
+                           const churn_progress *progress,
+                           churn_cox **model,
+                           churn_error **error);
+
+/**
+ * The coefficients of a Cox model: "covariate", "coefficient", "standard_error", "z", "p_value",
+ * "lower", "upper". Facts: "log_likelihood", "null_log_likelihood", "likelihood_ratio",
+ * "likelihood_ratio_p_value", "concordance", "iterations", "rows", "events".
+ */
+churn_status churn_cox_summary(const churn_cox *model,
+                               churn_analysis **analysis,
+                               churn_error **error);
+
+/**
+ * Breslow's baseline of a row whose covariates are the means: "stratum", "time",
+ * "cumulative_hazard".
+ */
+churn_status churn_cox_baseline(const churn_cox *model,
+                                churn_analysis **analysis,
+                                churn_error **error);
+
+/**
+ * Probability that each row lasts longer than each time: time j of row i at `j * rows + i`, so
+ * `survival` has room for `rows` × `time_count` values. `covariates` holds the columns of the fit in
+ * their order; `strata` is NULL for a model without; with `conditional_after` (one time per row, or
+ * NULL) the probability to last that much longer, given that the spell has run that long.
+ */
+churn_status churn_cox_survival(const churn_cox *model,
+                                const double *covariates,
+                                const uint32_t *strata,
+                                const double *conditional_after,
+                                size_t rows,
+                                const double *times,
+                                size_t time_count,
+                                double *survival,
+                                churn_error **error);
+
+/**
+ * Frees a Cox model; NULL is fine.
+ */
+void churn_cox_free(churn_cox *model);
+
+/**
+ * Fits a Weibull accelerated-failure-time model; `count` may be 0 for the durations alone.
+ * `settings` is JSON with the fields of the core's WeibullAft, NULL = defaults.
+ */
+churn_status churn_weibull_fit(const double *durations,
+                               const uint8_t *event_observed,
+                               size_t rows,
+                               const char *const *names,
+                               const double *covariates,
+                               size_t count,
+                               const char *settings,
+                               churn_weibull **model,
+                               churn_error **error);
+
+/**
+ * The intercept, the coefficients and the logarithm of the shape ("log_shape") of a Weibull model:
+ * "covariate", "coefficient", "standard_error", "z", "p_value", "lower", "upper". Facts: "shape",
+ * "scale", "log_likelihood", "null_log_likelihood", "likelihood_ratio", "likelihood_ratio_p_value",
+ * "concordance" (null without covariates), "iterations".
+ */
+churn_status churn_weibull_summary(const churn_weibull *model,
+                                   churn_analysis **analysis,
+                                   churn_error **error);
+
+/**
+ * As churn_cox_survival, for a Weibull model fitted with covariates.
+ */
+churn_status churn_weibull_survival(const churn_weibull *model,
+                                    const double *covariates,
+                                    const double *conditional_after,
+                                    size_t rows,
+                                    const double *times,
+                                    size_t time_count,
+                                    double *survival,
+                                    churn_error **error);
+
+/**
+ * Frees a Weibull model; NULL is fine.
+ */
+void churn_weibull_free(churn_weibull *model);
+
+/**
+ * Brier scores of predicted survival (time j of row i at `j * rows + i`) at each of the ascending
+ * times, and their mean over the span; the chance of being censored is learned from the same
+ * spells. `scores` has room for `time_count` values or is NULL.
+ */
+churn_status churn_survival_brier(const double *durations,
+                                  const uint8_t *event_observed,
+                                  size_t rows,
+                                  const double *survival,
+                                  const double *times,
+                                  size_t time_count,
+                                  double *scores,
+                                  double *integrated,
+                                  churn_error **error);
+
+/**
+ * Gaps between purchase days, the open ones cut at `as_of`: "customer", "purchases_before",
+ * "duration" (days), "event_observed".
+ */
+churn_status churn_purchase_gaps(const churn_event_log *log,
+                                 const char *as_of,
+                                 churn_analysis **analysis,
+                                 churn_error **error);
+
+/**
+ * Who came back, one row per cohort and period: "cohort" (its first day), "start", "size",
+ * "cohort_complete", "from_period", "to_period", "retained", "share" (null where the time has not
+ * begun), "complete". Facts: "periods" (pairs), "weighted" and "simple", the two mean curves.
+ * `settings` is JSON with the fields of the core's RetentionSettings, NULL = defaults; `progress` may
+ * be NULL.
+ */
+churn_status churn_retention(const churn_event_log *log,
+                             const char *as_of,
+                             const char *settings,
+                             const churn_progress *progress,
+                             churn_analysis **analysis,
+                             churn_error **error);
+
+/**
+ * Customers by state, one row per period: "period" (its first day), "start", "new", "returning",
+ * "resurrecting", "dormant", "complete". `settings` is JSON with the fields of the core's
+ * LifecycleSettings, NULL = defaults; `progress` may be NULL.
+ */
+churn_status churn_lifecycle_over_time(const churn_event_log *log,
+                                       const char *as_of,
+                                       const char *settings,
+                                       const churn_progress *progress,
+                                       churn_analysis **analysis,
+                                       churn_error **error);
+
+/**
+ * Customers by the number of periods in which they were active: "periods", "customers". Facts:
+ * "ratio" (null where nobody was), "complete". `settings` is JSON with the fields of the core's
+ * StickinessSettings, NULL = defaults; `progress` may be NULL.
+ */
+churn_status churn_stickiness(const churn_event_log *log,
+                              const char *as_of,
+                              const char *settings,
+                              const churn_progress *progress,
+                              churn_analysis **analysis,
+                              churn_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -17,8 +17,10 @@
 // The contract is the same for all functions and stands above.
 #![allow(clippy::missing_safety_doc)]
 
+pub mod analysis;
 pub mod append;
 mod arrow;
+pub mod behavior;
 pub mod bytes;
 pub mod cleaning;
 pub mod columns;
@@ -26,10 +28,12 @@ pub mod customers;
 pub mod defaults;
 pub mod describer;
 pub mod error;
+pub mod evaluation;
 pub mod events;
 pub mod features;
 mod guard;
 mod held;
+pub mod journey;
 pub mod progress;
 pub mod saved;
 pub mod scoring;
@@ -37,7 +41,9 @@ pub mod segments;
 pub mod strategy;
 pub mod stream;
 pub mod summary;
+pub mod survival;
 pub mod texts;
+pub mod uplift;
 pub mod version;
 pub mod winback;
 

@@ -33,6 +33,10 @@ pub struct churn_win_back {
 }
 
 impl churn_win_back {
+    pub(crate) fn flow(&self) -> &WinBack {
+        &self.whole
+    }
+
     fn new(result: WinBack) -> Self {
         let whole = Arc::new(result);
         let part = || Arc::clone(&whole);

@@ -154,6 +154,16 @@ fn summary() {
 }
 
 #[test]
+fn experiments_and_uplift() {
+    compile_and_run("test_evaluation.c");
+}
+
+#[test]
+fn analysis() {
+    compile_and_run("test_analysis.c");
+}
+
+#[test]
 fn csv() {
     compile_and_run("test_csv.c");
 }
@@ -189,6 +199,11 @@ fn winback() {
 }
 
 #[test]
+fn journey() {
+    compile_and_run("test_journey.c");
+}
+
+#[test]
 fn progress() {
     compile_and_run("test_progress.c");
 }
@@ -201,6 +216,7 @@ fn example() {
     assert_eq!(simulated, run(&program, &[]), "one seed, one answer");
     assert!(simulated.contains("Plan as of 2024-01-01"), "{simulated}");
     assert!(simulated.contains("champions"), "{simulated}");
+    assert!(simulated.contains("contacts per customer:"), "{simulated}");
     assert!(simulated.contains("risk_tier is high"), "{simulated}");
 
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pipeline.csv");

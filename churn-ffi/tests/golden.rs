@@ -2,6 +2,8 @@
 //! exported C functions alone: inputs go in as C would hand them over, answers are read as C would
 //! read them.
 
+#[path = "support/journey.rs"]
+mod journey;
 mod support;
 
 use std::collections::BTreeSet;
@@ -40,6 +42,9 @@ fn answer(operation: &str, inputs: &Inputs) -> Answer<Value> {
         }
         "features.population" => features_population(inputs),
         "features.summary" => features_summary(inputs),
+        "journey.lots" => journey::lots(inputs),
+        "journey.replay" => journey::replay(inputs),
+        "journey.steps" => journey::steps(inputs),
         "scoring.reasons" => scoring_reasons(inputs),
         "scoring.scorecard" => scoring_scorecard(inputs),
         "segments.grid" => Ok(segments(&inputs.grid(&inputs.table()?)?)),
@@ -593,7 +598,7 @@ unsafe fn ids(customers: *const churn_customers) -> Value {
     }
 }
 
-fn texts(list: &Handle<churn_texts>) -> Vec<String> {
+pub(crate) fn texts(list: &Handle<churn_texts>) -> Vec<String> {
     // SAFETY: the list is alive, and the texts belong to it.
     unsafe {
         let texts = 0..churn_texts_len(list.0);

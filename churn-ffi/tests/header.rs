@@ -7,7 +7,7 @@ use std::{env, fs};
 
 /// The sources whose exported items make the header, in the order of the flow; not `lib.rs`, from
 /// which cbindgen would follow every `mod` and declare everything again.
-const SOURCES: [&str; 20] = [
+const SOURCES: &[&str] = &[
     "version.rs",
     "error.rs",
     "texts.rs",
@@ -28,6 +28,12 @@ const SOURCES: [&str; 20] = [
     "segments.rs",
     "strategy.rs",
     "winback.rs",
+    "analysis.rs",
+    "survival.rs",
+    "behavior.rs",
+    "journey.rs",
+    "evaluation.rs",
+    "uplift.rs",
 ];
 
 fn root() -> &'static Path {

@@ -22,7 +22,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    fn with<T>(
+    pub(crate) fn with<T>(
         &self,
         call: impl FnOnce(&strategy::Facts<'_>) -> churn_core::Result<T>,
     ) -> churn_core::Result<T> {
@@ -74,7 +74,7 @@ impl Facts {
 #[pyclass(frozen, module = "churn", eq)]
 #[derive(PartialEq)]
 pub(crate) struct Playbook {
-    playbook: strategy::Playbook,
+    pub(crate) playbook: strategy::Playbook,
 }
 
 #[pymethods]

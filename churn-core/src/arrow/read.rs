@@ -253,7 +253,7 @@ impl<S: Scratch> LogStream<S> {
 
 /// Runs a step of a foreign reader. The import of C data asserts on malformed arrays (a wrong
 /// number of children, a buffer too short), and a caller's mistake must not unwind through us.
-fn guarded<T>(step: impl FnOnce() -> std::result::Result<T, ArrowError>) -> Result<T> {
+pub(super) fn guarded<T>(step: impl FnOnce() -> std::result::Result<T, ArrowError>) -> Result<T> {
     let unreadable = |got: &dyn fmt::Display| {
         Error::new(
             ErrorKind::InvalidValue,

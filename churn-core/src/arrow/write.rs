@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::{CleaningReport, DropReason};
 use crate::features::{FeatureTable, RfmSummary};
 use crate::scoring::Scores;
+use crate::scoring::learned::{Column, TrainingData};
 use crate::segments::Segments;
 use crate::strategy::Plan;
 use crate::time::Timestamp;
@@ -54,6 +55,38 @@ pub fn feature_batch(table: &FeatureTable) -> Result<RecordBatch> {
             .describe("definition", &feature.definition);
         if !feature.undefined.is_empty() {
             batch = batch.describe("undefined", &feature.undefined);
+        }
+    }
+    batch.finish()
+}
+
+/// Training data: `customer`, `as_of`, `churned` (1 or 0), then one column per feature, as in
+/// [`feature_batch`]; one row per customer and cut-off.
+///
+/// # Errors
+/// `InvalidParameter` for a feature called as one of the first three columns.
+pub fn training_batch(data: &TrainingData) -> Result<RecordBatch> {
+    let rows = 0..data.len();
+    let ids = || rows.clone().map(|row| data.customer(row));
+    let batch = BatchBuilder::new();
+    let mut batch = match data.customer(0) {
+        CustomerId::Int(_) => batch.integers("customer", ids().map(as_int)),
+        CustomerId::Uint(_) => batch.counts("customer", ids().map(as_uint)),
+        CustomerId::Text(_) => batch.texts("customer", ids().map(as_text)),
+    };
+    batch = batch
+        .times(
+            "as_of",
+            rows.clone().map(|row| Some(data.as_of(row).instant())),
+        )
+        .numbers("churned", data.target());
+    let frame = data.frame()?;
+    for (info, column) in data.features().iter().zip(frame.columns()) {
+        if let Column::Numeric(values) = column {
+            batch = batch
+                .numbers(&info.name, values)
+                .describe("unit", &info.unit)
+                .describe("definition", &info.definition);
         }
     }
     batch.finish()
@@ -148,6 +181,10 @@ pub fn segment_batch(segments: &[&Segments]) -> Result<RecordBatch> {
 /// joined by `+`), `expected_response`, `contact_cost`, `offer_cost`. Texts are null and numbers 0
 /// without an action. Schema metadata: `as_of`, `horizon_days`, `currency`.
 ///
+/// A plan made for profit has in addition `expected_profit`, `change` (of the probability of
+/// staying), `source` of the change, `stake`, `day` (null without an action), `no_action` (why
+/// there is none).
+///
 /// # Errors
 /// None in practice; the columns always fit together.
 pub fn plan_batch(plan: &Plan) -> Result<RecordBatch> {
@@ -165,7 +202,7 @@ pub fn plan_batch(plan: &Plan) -> Result<RecordBatch> {
         let ids: Vec<&str> = offers.iter().map(|offer| offer.id.as_str()).collect();
         ids.join("+")
     }));
-    BatchBuilder::new()
+    let batch = BatchBuilder::new()
         .metadata("as_of", plan.as_of().to_string())
         .metadata("horizon_days", plan.horizon().as_days().to_string())
         .metadata("currency", plan.playbook().currency.clone())
@@ -182,7 +219,72 @@ pub fn plan_batch(plan: &Plan) -> Result<RecordBatch> {
         .numbers("contact_cost", plan.contact_cost())
         .describe("unit", "currency")
         .numbers("offer_cost", plan.offer_cost())
+        .describe("unit", "currency");
+    let Some(allocation) = plan.allocation() else {
+        return batch.finish();
+    };
+    let rows = 0..plan.customers().len();
+    let sources = allocation.source().iter();
+    let days = allocation.day().iter();
+    batch
+        .numbers("expected_profit", allocation.expected_profit())
         .describe("unit", "currency")
+        .numbers("change", allocation.change())
+        .describe("unit", "probability")
+        .texts("source", sources.map(|source| source.map(|s| s.name())))
+        .numbers("stake", allocation.stake())
+        .describe("unit", "currency")
+        .integers(
+            "day",
+            days.map(|day| (*day >= 0).then_some(i64::from(*day))),
+        )
+        .texts(
+            "no_action",
+            rows.map(|row| plan.no_action(row).map(|r| r.name())),
+        )
+        .finish()
+}
+
+/// The constraints of a plan made for profit: `constraint` (place in the settings), `subject`,
+/// `is_minimum`, `limit`, `used`, `price`. Without rows for a plan by priority.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn price_batch(plan: &Plan) -> Result<RecordBatch> {
+    let prices = plan.allocation().map_or(&[][..], |a| a.prices());
+    BatchBuilder::new()
+        .metadata("currency", plan.playbook().currency.clone())
+        .texts(
+            "constraint",
+            prices.iter().map(|p| Some(p.constraint.as_str())),
+        )
+        .texts("subject", prices.iter().map(|p| Some(p.subject.as_str())))
+        .flags("is_minimum", prices.iter().map(|p| Some(p.is_minimum)))
+        .numbers("limit", &prices.iter().map(|p| p.limit).collect::<Vec<_>>())
+        .numbers("used", &prices.iter().map(|p| p.used).collect::<Vec<_>>())
+        .numbers("price", &prices.iter().map(|p| p.price).collect::<Vec<_>>())
+        .finish()
+}
+
+/// The budget curve of a plan made for profit: `budget`, `profit`, `bound`, `price`. Without rows
+/// unless asked for.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn curve_batch(plan: &Plan) -> Result<RecordBatch> {
+    let curve = plan.allocation().map_or(&[][..], |a| a.curve());
+    BatchBuilder::new()
+        .metadata("currency", plan.playbook().currency.clone())
+        .numbers(
+            "budget",
+            &curve.iter().map(|p| p.budget).collect::<Vec<_>>(),
+        )
+        .numbers(
+            "profit",
+            &curve.iter().map(|p| p.profit).collect::<Vec<_>>(),
+        )
+        .numbers("bound", &curve.iter().map(|p| p.bound).collect::<Vec<_>>())
+        .numbers("price", &curve.iter().map(|p| p.price).collect::<Vec<_>>())
         .finish()
 }
 
@@ -303,6 +405,17 @@ impl BatchBuilder {
             IdStore::Text { .. } => {
                 text_array((0..customers.len()).map(|row| as_text(customers.get(row))))
             }
+        };
+        self.column(name, column, false)
+    }
+
+    /// The id of one customer per row, in the type of the ids; `rows` are rows of `customers`.
+    pub fn customer_rows(self, name: &str, customers: &Customers, rows: &[u32]) -> Self {
+        let ids = || rows.iter().map(|row| customers.get(*row as usize));
+        let column: ArrayRef = match customers.store() {
+            IdStore::Int(_) => Arc::new(ids().map(as_int).collect::<Int64Array>()),
+            IdStore::Uint(_) => Arc::new(ids().map(as_uint).collect::<UInt64Array>()),
+            IdStore::Text { .. } => text_array(ids().map(as_text)),
         };
         self.column(name, column, false)
     }

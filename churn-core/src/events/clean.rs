@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::keep::Keep;
 use super::kinds::KindMap;
 use crate::math::sum::ExactSum;
 use crate::time::Timestamp;
@@ -59,6 +60,8 @@ pub enum DuplicatePolicy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cleaning {
+    /// What of the log is stored. Default: everything.
+    pub keep: Keep,
     /// The names of kinds.
     pub kinds: KindMap,
     /// No customer id, or an empty text.
@@ -87,6 +90,7 @@ pub struct Cleaning {
 impl Default for Cleaning {
     fn default() -> Self {
         Cleaning {
+            keep: Keep::default(),
             kinds: KindMap::new(),
             missing_customer: Policy::Drop,
             missing_time: Policy::Drop,
@@ -142,11 +146,13 @@ impl Cleaning {
                 DuplicatePolicy::Reject => Policy::Reject,
                 DuplicatePolicy::Keep | DuplicatePolicy::Drop => Policy::Drop,
             },
+            DropReason::NotAskedFor => Policy::Drop,
         }
     }
 }
 
-/// Why a row was dropped. Where several reasons hold, the first of this list is counted.
+/// Why a row was dropped. Where several reasons hold, the first of this list is counted; only
+/// [`NotAskedFor`](Self::NotAskedFor) goes before all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -167,11 +173,16 @@ pub enum DropReason {
     NegativeValue = 6,
     /// A copy of another row.
     Duplicate = 7,
+    /// An event of a kind that [`Cleaning::keep`] leaves out.
+    NotAskedFor = 8,
 }
 
+/// Number of reasons.
+pub(super) const REASONS: usize = DropReason::ALL.len();
+
 impl DropReason {
-    /// All reasons, in the order in which they are checked.
-    pub const ALL: [DropReason; 8] = [
+    /// All reasons, in the order of their codes.
+    pub const ALL: [DropReason; 9] = [
         DropReason::MissingCustomer,
         DropReason::MissingTime,
         DropReason::ImpossibleTime,
@@ -180,6 +191,7 @@ impl DropReason {
         DropReason::NonFiniteValue,
         DropReason::NegativeValue,
         DropReason::Duplicate,
+        DropReason::NotAskedFor,
     ];
 
     /// The name in reports, e.g. `"missing_customer"`.
@@ -193,6 +205,7 @@ impl DropReason {
             DropReason::NonFiniteValue => "non_finite_value",
             DropReason::NegativeValue => "negative_value",
             DropReason::Duplicate => "duplicate",
+            DropReason::NotAskedFor => "not_asked_for",
         }
     }
 }
@@ -225,7 +238,7 @@ pub struct CleaningReport {
     pub read_as_refund: Tally,
     /// Copies of other rows that were kept because the policy says so.
     pub duplicates_kept: Tally,
-    dropped: [Tally; 8],
+    dropped: [Tally; REASONS],
 }
 
 impl CleaningReport {
@@ -287,7 +300,7 @@ pub(super) struct Ledger {
     pub(super) refunded: ExactSum,
     pub(super) read_as_refund: Count,
     pub(super) duplicates_kept: Count,
-    pub(super) dropped: [Count; 8],
+    pub(super) dropped: [Count; REASONS],
 }
 
 impl Ledger {
@@ -338,12 +351,12 @@ impl Ledger {
     }
 
     /// Numbers of rows and of cells that [`parts`](Self::parts) holds.
-    pub(super) const COUNTS: usize = 3 + 10;
+    pub(super) const COUNTS: usize = 3 + TALLIES;
     /// Sums that [`parts`](Self::parts) holds.
-    pub(super) const SUMS: usize = 2 + 10;
+    pub(super) const SUMS: usize = 2 + TALLIES;
 
-    fn tallies(&self) -> [Count; 10] {
-        let mut all = [Count::default(); 10];
+    fn tallies(&self) -> [Count; TALLIES] {
+        let mut all = [Count::default(); TALLIES];
         (all[0], all[1]) = (self.read_as_refund, self.duplicates_kept);
         all[2..].copy_from_slice(&self.dropped);
         all
@@ -363,6 +376,9 @@ impl Ledger {
     }
 }
 
+/// Tallies of a ledger: what was reread, what was kept twice, and one per reason.
+const TALLIES: usize = 2 + REASONS;
+
 /// The largest money or dwell time of one row: no shop has more, and sums stay exact to the cent.
 pub(super) const MAX_VALUE: f64 = 1e15;
 
@@ -380,6 +396,11 @@ impl Count {
         if money.abs() <= MAX_VALUE {
             self.money.add(money);
         }
+    }
+
+    /// Counts rows that are no money.
+    pub(super) fn add_rows(&mut self, rows: usize) {
+        self.rows += rows as u64;
     }
 
     pub(super) fn merge(&mut self, other: Count) {

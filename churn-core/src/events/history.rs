@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::keep::Keep;
 use super::kinds::EventKind;
 use super::{EventLog, FIRST_LINE, KIND_BITS, NO_CHANNEL};
 use crate::customers::{CustomerId, Customers};
@@ -77,6 +78,11 @@ impl<'l> History<'l> {
         self.as_of
     }
 
+    /// Which events and columns the log stores.
+    pub fn keep(&self) -> &'l Keep {
+        self.log.keep()
+    }
+
     /// Names of the channels, sorted.
     ///
     /// These are the channels of the whole log: the list of names is configuration of the shop,
@@ -88,6 +94,27 @@ impl<'l> History<'l> {
     /// Number of customers whose row in the log is before `log_row`.
     pub(crate) fn rows_before(&self, log_row: usize) -> usize {
         self.customers.rows_before(log_row)
+    }
+
+    /// The same past of these customers only; those who are not in it are left out.
+    pub fn only(&self, customers: &Customers) -> History<'l> {
+        let rows: Vec<u32> = {
+            // Both ascend by id.
+            let mut wanted = customers.iter().peekable();
+            (0..self.customers.len() as u32)
+                .filter(|row| {
+                    let id = self.customers.get(*row as usize);
+                    while wanted.next_if(|other| *other < id).is_some() {}
+                    wanted.peek() == Some(&id)
+                })
+                .collect()
+        };
+        History {
+            log: self.log,
+            as_of: self.as_of,
+            lens: rows.iter().map(|row| self.lens[*row as usize]).collect(),
+            customers: self.customers.subset(rows),
+        }
     }
 
     /// Number of events before `as_of`.
@@ -134,6 +161,11 @@ impl<'l> CustomerHistory<'l> {
         self.as_of
     }
 
+    /// Which events and columns the log stores.
+    pub fn keep(&self) -> &'l Keep {
+        self.log.keep()
+    }
+
     /// Names of the channels that [`Event::channel`] refers to, as [`History::channels`].
     pub fn channels(&self) -> &'l [String] {
         &self.log.channel_names
@@ -148,26 +180,7 @@ impl<'l> CustomerHistory<'l> {
     /// The events in canonical order: by time, then kind, then value.
     #[inline]
     pub fn events(&self) -> impl DoubleEndedIterator<Item = Event> + ExactSizeIterator + use<'l> {
-        let log = self.log;
-        let times = &log.times[self.start..self.end];
-        let kinds = &log.kinds[self.start..self.end];
-        let values = &log.values[self.start..self.end];
-        let channels = match &log.channels {
-            Some(channels) => &channels[self.start..self.end],
-            None => &[],
-        };
-        let rows = times.iter().zip(kinds).zip(values).enumerate();
-        rows.map(move |(i, ((time, coded), value))| Event {
-            time: Timestamp::from_checked_micros(*time),
-            // Cleaning stores valid codes only; the fallback is never reached.
-            kind: EventKind::from_code(coded & KIND_BITS).unwrap_or(EventKind::Interaction),
-            value: *value,
-            channel: match channels.get(i) {
-                Some(&channel) if channel != NO_CHANNEL => Some(usize::from(channel)),
-                _ => None,
-            },
-            opens_order: coded & FIRST_LINE != 0,
-        })
+        self.log.events_at(self.start..self.end)
     }
 }
 
@@ -207,6 +220,33 @@ impl EventLog {
         })
     }
 
+    /// The events at these places of the columns.
+    #[inline]
+    pub(super) fn events_at(
+        &self,
+        range: std::ops::Range<usize>,
+    ) -> impl DoubleEndedIterator<Item = Event> + ExactSizeIterator + use<'_> {
+        let times = &self.times[range.clone()];
+        let kinds = &self.kinds[range.clone()];
+        let values = &self.values[range.clone()];
+        let channels = match &self.channels {
+            Some(channels) => &channels[range],
+            None => &[],
+        };
+        let rows = times.iter().zip(kinds).zip(values).enumerate();
+        rows.map(move |(i, ((time, coded), value))| Event {
+            time: Timestamp::from_checked_micros(*time),
+            // Cleaning stores valid codes only; the fallback is never reached.
+            kind: EventKind::from_code(coded & KIND_BITS).unwrap_or(EventKind::Interaction),
+            value: *value,
+            channel: match channels.get(i) {
+                Some(&channel) if channel != NO_CHANNEL => Some(usize::from(channel)),
+                _ => None,
+            },
+            opens_order: coded & FIRST_LINE != 0,
+        })
+    }
+
     /// The histories before several instants that ascend, with one look at each customer.
     pub(crate) fn histories(&self, instants: &[AsOf]) -> Vec<History<'_>> {
         const ROWS: usize = 1 << 12;
@@ -236,6 +276,21 @@ impl EventLog {
         histories
             .map(|(as_of, lens)| History::from_lens(self, *as_of, lens))
             .collect()
+    }
+
+    /// The events of one customer (a row of [`customers`](Self::customers)) in `[from, to)`, in
+    /// canonical order.
+    pub(crate) fn between(
+        &self,
+        row: usize,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> impl Iterator<Item = Event> + use<'_> {
+        let start = self.spans[row].start as usize;
+        let times = &self.times[self.spans[row].range()];
+        let first = start + times.partition_point(|t| *t < from.micros());
+        let end = start + times.partition_point(|t| *t < to.micros());
+        self.events_at(first..end.max(first))
     }
 
     /// Number of a customer's events before `as_of`.

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::NO_ORDER;
 use super::check::is_missing;
 use super::columns::{IdCells, IdColumn, TextCells, TextColumn, is_valid};
-use super::partition::{NO_BUCKET, bucket_count, chunk_rows, scatter};
+use super::partition::{Bucket, NO_BUCKET, bucket_count, chunk_rows, scatter_rows};
 use crate::customers::{IdStore, text_store};
 use crate::error::{Error, Result};
 
@@ -124,7 +124,7 @@ pub(super) fn code_few_names(
     Ok((codes, names.into_iter().map(str::to_owned).collect()))
 }
 
-fn check_few(names: usize, what: &str, limit: u8) -> Result<()> {
+pub(super) fn check_few(names: usize, what: &str, limit: u8) -> Result<()> {
     if names > usize::from(limit) {
         let expected = format_args!("at most {limit} distinct names");
         return Err(Error::invalid_parameter(what, expected, names));
@@ -156,14 +156,9 @@ fn code<K: Copy + Ord + Hash + Send + Sync>(
                 }
             }
         });
-    let row_of = |row: usize| row as u32;
-    let scattered = scatter(&buckets, partitions, vec![0_u32; rows], row_of, |_| Ok(()))?;
-    drop(buckets);
-    let parts: Vec<&[u32]> = scattered
-        .offsets
-        .windows(2)
-        .map(|pair| &scattered.records[pair[0]..pair[1]])
-        .collect();
+    let scattered = scatter_rows(&buckets, partitions, |_| Ok(()))?;
+    let parts = scattered.into_buckets();
+    let parts: Vec<&[u32]> = parts.iter().map(Bucket::records).collect();
 
     // Per partition: its distinct ids, and the local code of each of its rows.
     let (mut distinct, local): (Vec<Distinct<K>>, Vec<Vec<u32>>) = parts

@@ -3,6 +3,7 @@
 //! ```text
 //! EventColumns<'a> ──from_columns──▶ EventLog ──history(as_of)──▶ History (strictly before as_of)
 //!  borrowed, any order                 owned, customer-major, time-ordered
+//!                                         └──holdout(as_of)──▶ Holdout (from as_of on) ──▶ Outcomes
 //! ```
 //!
 //! A line belongs in this room if it names a column of the log or cuts time.
@@ -17,13 +18,17 @@ mod csv;
 mod group;
 mod history;
 mod ids;
+mod keep;
+mod keys;
 mod kinds;
 mod names;
+mod outcomes;
 mod partition;
 #[cfg(any(feature = "arrow", feature = "csv"))]
 mod roles;
 mod save;
 mod stream;
+mod survey;
 
 pub use append::Appended;
 use clean::Ledger;
@@ -37,8 +42,10 @@ pub use columns::{
 #[cfg(feature = "csv")]
 pub use csv::{CsvBatches, CsvEvents, CsvOptions};
 pub use history::{CustomerHistory, Event, History};
+pub use keep::Keep;
 pub use kinds::{EventKind, KindMap};
 pub use names::ColumnNames;
+pub use outcomes::{ChurnDefinition, Holdout, Outcome, Outcomes};
 #[cfg(feature = "arrow")]
 pub(crate) use roles::Roles;
 pub use stream::{LogStream, MemoryScratch, PartitionedLog, Scratch, StreamSettings};
@@ -204,6 +211,11 @@ impl EventLog {
     /// The ids of items, where the log has items.
     pub fn items(&self) -> Option<&Customers> {
         self.item_ids.as_ref()
+    }
+
+    /// Which events and columns the log stores.
+    pub fn keep(&self) -> &Keep {
+        &self.cleaning.keep
     }
 
     /// What cleaning did.

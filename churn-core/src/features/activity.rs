@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FeatureInfo;
 use super::block::Out;
+use super::needs::Need;
 use super::purchases::days;
 use super::sweep::Sight;
 use crate::error::{Error, Result};
@@ -169,6 +170,16 @@ pub(super) fn catalogue(settings: &ActivitySettings, out: &mut Vec<FeatureInfo>)
         )
         .undefined("NaN for those who never showed one")
         .at_least(0.0),
+    ]);
+}
+
+/// In the order of the catalogue.
+pub(super) fn needs(out: &mut Vec<Need>) {
+    let kinds = |of: fn(EventKind) -> bool| EventKind::ALL.into_iter().filter(move |k| of(*k));
+    out.extend([
+        Need::of(kinds(is_browsing)),
+        Need::of([EventKind::View]),
+        Need::of(kinds(is_own_behaviour)),
     ]);
 }
 

@@ -10,13 +10,14 @@ use rayon::prelude::*;
 
 use super::activity::Fading;
 use super::block::{Column, Out, WIDTH};
+use super::needs::Need;
 use super::population::{CHUNK, Parts, Population};
 use super::rhythm::{Rhythm, RhythmModel};
 use super::sweep::{Sight, Sweep, Timeline, Wanted, WindowsWanted};
 use super::{CustomFeature, FeatureInfo, FeatureSpec, FeatureTable, RfmCuts};
 use super::{activity, feedback, lifecycle, rfm, rhythm, touchpoints, windows};
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{CustomerHistory, History};
+use crate::events::{CustomerHistory, History, Keep};
 use crate::progress::Progress;
 use crate::time::AsOf;
 
@@ -65,6 +66,9 @@ pub(super) struct Plan {
     /// Place in the layout of each column.
     slots: Vec<usize>,
     wants: Wants,
+    /// What each column reads, and all of them together.
+    needs: Vec<Need>,
+    need: Keep,
 }
 
 /// The families that somebody asked for, and the features among them that are dear.
@@ -110,13 +114,47 @@ impl Plan {
         let slots = spec.slots(&catalogue)?;
         let infos = slots.iter().filter_map(|slot| catalogue[*slot].take());
         let layout = Layout::new(spec, channels.len());
+        let mut needs: Vec<Option<Need>> = spec
+            .catalogue_needs(channels.len())
+            .into_iter()
+            .map(Some)
+            .collect();
+        let needs: Vec<Need> = slots
+            .iter()
+            .filter_map(|slot| needs[*slot].take())
+            .collect();
         Ok(Plan {
+            need: Need::together(&needs),
+            needs,
             spec: spec.clone(),
             wants: Wants::new(&layout, &slots),
             layout,
             infos: infos.collect(),
             slots,
         })
+    }
+
+    /// The plan, if the log keeps what it needs.
+    pub(super) fn checked(self, keep: &Keep) -> Result<Self> {
+        self.check_keep(keep)?;
+        Ok(self)
+    }
+
+    /// Confirms that what keeps `keep` has something to say about every column.
+    fn check_keep(&self, keep: &Keep) -> Result<()> {
+        if keep.is_everything() || keep.check_for(&self.need, "").is_ok() {
+            return Ok(());
+        }
+        let columns = self.infos.iter().zip(&self.needs);
+        columns
+            .map(|(info, need)| (format!("features.{}", info.name), need))
+            .try_for_each(|(what, need)| keep.check_for(need.keep(), &what))
+    }
+
+    /// Confirms that a population fits the plan.
+    pub(super) fn check_population(&self, population: &Population) -> Result<()> {
+        population.check_for(&self.spec)?;
+        self.check_keep(population.keep())
     }
 
     /// The parts of a population that the wanted features read.
@@ -291,7 +329,7 @@ impl Describer {
         population: &Population,
     ) -> Result<Self> {
         let plan = Plan::new(spec, channels)?;
-        population.check_for(spec)?;
+        plan.check_population(population)?;
         let populations = std::slice::from_ref(population);
         let shared = Shared::new(channels, &[as_of], &plan, populations);
         let scratch = Scratch::new(&plan, &shared);
@@ -319,7 +357,8 @@ impl Describer {
     ///
     /// # Errors
     /// `Misaligned` for a past that ends at another instant, or of a log with other channels, which
-    /// an append may have brought: make a new describer then; `InvalidValue` for a feature of the
+    /// an append may have brought: make a new describer then; `InvalidParameter` for a log that does
+    /// not keep what a feature needs; `InvalidValue` for a feature of the
     /// caller's own outside its bounds.
     pub fn describe(&mut self, customer: &CustomerHistory<'_>) -> Result<&[f64]> {
         if customer.as_of() != self.as_of {
@@ -331,6 +370,7 @@ impl Describer {
             let (expected, got) = (list(&self.channels), list(customer.channels()));
             return Err(Error::misaligned("customer", expected, got));
         }
+        self.plan.check_keep(customer.keep())?;
         self.scratch.filled.fill(0);
         self.scratch
             .customer(&self.plan, &self.shared, customer, |_, _| (*customer, 0))?;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FeatureInfo;
 use super::block::Out;
+use super::needs::Need;
 use super::purchases::days;
 use super::sweep::Sight;
 use crate::error::{Error, Result};
@@ -74,6 +75,20 @@ pub(super) fn catalogue(settings: &FeedbackSettings, out: &mut Vec<FeatureInfo>)
         )
         .undefined("NaN for those who never complained")
         .at_least(0.0),
+    ]);
+}
+
+/// In the order of the catalogue.
+pub(super) fn needs(out: &mut Vec<Need>) {
+    let complaints = || Need::of([EventKind::Complaint]);
+    out.extend([
+        Need::of([EventKind::Purchase, EventKind::Refund]),
+        Need::of([EventKind::Refund]),
+        complaints(),
+        Need::of([EventKind::Purchase, EventKind::Complaint]).orders(),
+        Need::of([EventKind::ServiceContact]),
+        complaints(),
+        complaints(),
     ]);
 }
 

@@ -19,10 +19,12 @@ use serde::{Deserialize, Serialize};
 
 use super::FeatureInfo;
 use super::block::Out;
+use super::needs::Need;
 use super::purchases::{Purchases, days};
 use super::rhythm::{Rhythm, RhythmModel};
 use super::sweep::Sight;
 use crate::error::{Error, Result};
+use crate::events::EventKind;
 
 /// The stages by their code in `lifecycle_stage`.
 pub const LIFECYCLE_STAGES: [&str; 7] = [
@@ -171,6 +173,11 @@ pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
             .at_least(0.0)
             .at_most((LIFECYCLE_STAGES.len() - 1) as f64),
     );
+}
+
+/// In the order of the catalogue.
+pub(super) fn needs(out: &mut Vec<Need>) {
+    out.push(Need::of([EventKind::Purchase]));
 }
 
 pub(super) fn finish(

@@ -13,7 +13,7 @@ use super::sweep::{Sight, Sweep, Timeline, Wanted, WindowsWanted};
 use super::touchpoints::ChannelTotals;
 use super::{FeatureSpec, version};
 use crate::error::{Error, Result};
-use crate::events::{EventKind, History, PartitionedLog, Scratch};
+use crate::events::{EventKind, History, Keep, PartitionedLog, Scratch};
 use crate::math::stats::GroupMoments;
 use crate::progress::Progress;
 use crate::time::AsOf;
@@ -52,6 +52,9 @@ pub struct Population {
     gaps: Option<GapPrior>,
     channels: BTreeMap<String, f64>,
     kinds: BTreeSet<EventKind>,
+    /// What the log behind it kept; of the rest it knows nothing.
+    #[serde(default, skip_serializing_if = "Keep::is_everything")]
+    keep: Keep,
 }
 
 /// Which parts of a population somebody asked for.
@@ -133,7 +136,7 @@ impl Population {
                 all.merge(chunk);
             }
         }
-        Ok(Self::of(all, spec, log.channels()))
+        Ok(Self::of(all, spec, log.channels(), log.keep()))
     }
 
     /// One population per history, all of one log, in ascending order of their instants.
@@ -143,7 +146,8 @@ impl Population {
         parts: Parts,
         progress: &Progress<'_>,
     ) -> Result<Vec<Self>> {
-        let Some(channels) = histories.last().map(History::channels) else {
+        let Some((channels, keep)) = histories.last().map(|last| (last.channels(), last.keep()))
+        else {
             return Ok(Vec::new());
         };
         let learned = Sums::of(histories, parts, progress)?
@@ -153,13 +157,13 @@ impl Population {
                 for chunk in &chunks {
                     all.merge(chunk);
                 }
-                Self::of(all, spec, channels)
+                Self::of(all, spec, channels, keep)
             });
         Ok(learned.collect())
     }
 
     /// What all customers together teach.
-    fn of(mut all: Sums, spec: &FeatureSpec, channels: &[String]) -> Self {
+    fn of(mut all: Sums, spec: &FeatureSpec, channels: &[String], keep: &Keep) -> Self {
         let gaps = all.gaps.prior(spec.rhythm.prior_gaps, WEIGHT_BOUNDS);
         let kinds = EventKind::ALL.into_iter();
         Population {
@@ -179,6 +183,7 @@ impl Population {
             kinds: kinds
                 .filter(|kind| all.kinds & (1 << kind.code()) != 0)
                 .collect(),
+            keep: keep.clone(),
         }
     }
 
@@ -255,6 +260,11 @@ impl Population {
     /// Whether any event of this kind occurred.
     pub fn has(&self, kind: EventKind) -> bool {
         self.kinds.contains(&kind)
+    }
+
+    /// What the log behind it kept: features that need more cannot be built with it.
+    pub fn keep(&self) -> &Keep {
+        &self.keep
     }
 
     pub(super) fn records_browsing(&self) -> bool {

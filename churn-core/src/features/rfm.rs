@@ -11,10 +11,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::block::Out;
+use super::needs::Need;
 use super::purchases::days;
 use super::sweep::Sight;
 use super::{FeatureInfo, version};
 use crate::error::{Error, Result};
+use crate::events::EventKind;
 use crate::math::stats::quantile_cuts;
 
 /// How recency, frequency and money are scored.
@@ -246,6 +248,16 @@ pub(super) fn catalogue(settings: &RfmSettings, out: &mut Vec<FeatureInfo>) {
         score("frequency_score", "orders", "most orders"),
         score("monetary_score", "total_value", "most money"),
     ]);
+}
+
+/// In the order of the catalogue.
+pub(super) fn needs(out: &mut Vec<Need>) {
+    let bought = || Need::of([EventKind::Purchase]);
+    let [last, repeats, span, age] = std::array::from_fn(|_| bought());
+    let net = Need::of([EventKind::Purchase, EventKind::Refund]);
+    out.extend([last, repeats, span, age, bought().orders(), bought(), net]);
+    out.extend([bought().orders(), bought()]);
+    out.extend([bought(), bought().orders(), bought()]);
 }
 
 pub(super) fn finish(sight: &Sight<'_>, cuts: &RfmCuts, out: &mut Out<'_>) {

@@ -23,9 +23,11 @@ use serde::{Deserialize, Serialize};
 
 use super::FeatureInfo;
 use super::block::Out;
+use super::needs::Need;
 use super::purchases::Gaps;
 use super::sweep::Sight;
 use crate::error::{Error, Result};
+use crate::events::EventKind;
 use crate::math::gamma_table::GammaQuantiles;
 use crate::math::special::gamma_q;
 use crate::math::stats::squared_deviations;
@@ -163,6 +165,11 @@ pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
         .at_least(0.0)
         .at_most(1.0),
     ]);
+}
+
+/// In the order of the catalogue.
+pub(super) fn needs(out: &mut Vec<Need>) {
+    out.extend((0..COUNT).map(|_| Need::of([EventKind::Purchase])));
 }
 
 /// Gap distributions of customers under one population.

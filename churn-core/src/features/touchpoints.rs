@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FeatureInfo;
 use super::block::Out;
+use super::needs::Need;
 use super::purchases::days;
 use super::sweep::{Sight, State};
 use crate::error::{Error, Result};
@@ -106,6 +107,35 @@ pub(super) fn catalogue(channels: &[String], out: &mut Vec<FeatureInfo>) {
             n => preferred.at_most((n - 1) as f64),
         },
     ]);
+}
+
+/// In the order of the catalogue.
+pub(super) fn needs(channels: usize, out: &mut Vec<Need>) {
+    let [sent, opened, clicked, answered] = [
+        EventKind::MessageSent,
+        EventKind::MessageOpened,
+        EventKind::MessageClicked,
+        EventKind::MessageAnswered,
+    ];
+    let rate = || Need::of([sent, clicked, answered]).channels();
+    for _ in 0..channels {
+        out.extend([sent, opened, clicked, answered].map(|kind| Need::of([kind]).channels()));
+        out.push(rate());
+    }
+    out.extend([Need::of([clicked, answered]), rate()]);
+}
+
+/// What a feature reads whose name is that of a channel, whichever it is, and one of the endings.
+pub(super) fn need_of_channel(name: &str) -> Option<Need> {
+    let mut infos = Vec::new();
+    catalogue(&[String::new()], &mut infos);
+    let mut needs = Vec::new();
+    self::needs(1, &mut needs);
+    let endings = infos.iter().zip(needs).take(PER_CHANNEL);
+    endings
+        .filter(|(ending, _)| name.len() > ending.name.len() && name.ends_with(&ending.name))
+        .map(|(_, need)| need)
+        .next()
 }
 
 /// Messages of one customer over one channel.

@@ -6,9 +6,12 @@
 //! it is always defined and bounded, and swapping the windows swaps the sign.
 
 use super::FeatureInfo;
+use super::activity::is_interaction;
 use super::block::Out;
+use super::needs::Need;
 use super::sweep::Sight;
 use crate::error::{Error, Result};
+use crate::events::EventKind;
 
 pub(super) fn check(windows_days: &[u32]) -> Result<()> {
     for (i, days) in windows_days.iter().enumerate() {
@@ -73,6 +76,23 @@ pub(super) fn catalogue(windows_days: &[u32], out: &mut Vec<FeatureInfo>) {
             amount("messages", "count", "messages sent to the customer"),
             trend("orders", "orders"),
             trend("value", "money of purchases"),
+        ]);
+    }
+}
+
+/// In the order of the catalogue.
+pub(super) fn needs(windows: usize, out: &mut Vec<Need>) {
+    let kind = |kind| Need::of([kind]);
+    let interactions = EventKind::ALL.into_iter().filter(|k| is_interaction(*k));
+    for _ in 0..windows {
+        out.extend([
+            kind(EventKind::Purchase).orders(),
+            kind(EventKind::Purchase),
+            kind(EventKind::View),
+            Need::of(interactions.clone()),
+            kind(EventKind::MessageSent),
+            kind(EventKind::Purchase).orders(),
+            kind(EventKind::Purchase),
         ]);
     }
 }

@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 if TYPE_CHECKING:
     import numpy as np
 
-    from ._churn import Customers, Grid, Playbook, Scorecard
+    from ._churn import Customers, FeatureTable, Grid, Playbook, Scorecard
 
 CustomerId: TypeAlias = int | str
+Numbers: TypeAlias = "Sequence[float] | np.ndarray[Any, Any] | Any"
+"""An array, a series or a list of numbers."""
+Flags: TypeAlias = "Sequence[bool] | Sequence[int] | np.ndarray[Any, Any] | Any"
+"""An array, a series or a list of truth values, or of 0 and 1."""
+Labels: TypeAlias = "Sequence[int] | Sequence[str] | np.ndarray[Any, Any] | Any"
+"""An array, a series or a list of integers or texts."""
+Covariates: TypeAlias = "Mapping[str, Numbers] | Any"
+"""A dict of arrays, or a data frame, of numbers."""
 Instant: TypeAlias = "str | date | datetime | np.datetime64"
 Language: TypeAlias = Literal["en", "zh"]
 TimeUnit: TypeAlias = Literal["day", "second", "millisecond", "microsecond", "nanosecond"]
@@ -252,3 +260,166 @@ class WinBackSettings(TypedDict, total=False):
     risk_tiers: RiskCuts
     grid: "Grid"
     playbook: "Playbook | PlaybookToml | PlaybookJson"
+
+
+class KaplanMeierSettings(TypedDict, total=False):
+    """How a survival curve is told."""
+
+    confidence: float
+    transform: Literal["log_log", "log", "plain"]
+    """The scale on which intervals are symmetric."""
+
+
+class NelsonAalenSettings(TypedDict, total=False):
+    """How a cumulative hazard is told."""
+
+    confidence: float
+    ties: Literal["one_by_one", "together"]
+
+
+LogRankWeights: TypeAlias = "Literal['log_rank', 'wilcoxon', 'tarone_ware'] | dict[Literal['fleming_harrington'], dict[Literal['p', 'q'], float]]"
+
+
+class CoxSettings(TypedDict, total=False):
+    """How a Cox model is fitted."""
+
+    ties: Literal["efron", "breslow"]
+    l2_penalty: float
+    confidence: float
+    max_iterations: int
+
+
+class WeibullSettings(TypedDict, total=False):
+    """How a Weibull model is fitted."""
+
+    l2_penalty: float
+    confidence: float
+    max_iterations: int
+
+
+Period: TypeAlias = Literal["day", "week", "month"]
+Weekday: TypeAlias = Literal[
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
+]
+
+
+class RetentionSettings(TypedDict, total=False):
+    """What counts as starting and as coming back, and in which periods."""
+
+    time_zone: str
+    period: Period
+    week_start: Weekday
+    retention: "Literal['n_day', 'unbounded'] | dict[Literal['bracket'], list[list[int]]]"
+    cohorts: Literal["first_time", "recurring"]
+    windows: Literal["calendar", "rolling"]
+    start_kinds: "list[Kind]"
+    return_kinds: "list[Kind]"
+    periods: int
+    """Periods after the first."""
+    since: "Instant"
+    """The first cohort told is that of the period that holds this instant."""
+
+
+class LifecycleOverTimeSettings(TypedDict, total=False):
+    """What counts as active, and in which periods."""
+
+    time_zone: str
+    period: Period
+    week_start: Weekday
+    kinds: "list[Kind]"
+    first_seen: Literal["any_event", "active"]
+    since: "Instant"
+
+
+class StickinessSettings(TypedDict, total=False):
+    """What counts as active, and in which periods."""
+
+    time_zone: str
+    period: Period
+    week_start: Weekday
+    kinds: "list[Kind]"
+    since: "Instant"
+
+
+Fold: TypeAlias = tuple[list[int], list[int]]
+"""Rows to fit on and rows to judge on."""
+Rows: TypeAlias = "FeatureTable | ArrowStream | Mapping[str, Any]"
+"""What models read: a feature table, a data frame with Arrow export, a dict of arrays."""
+Bins: TypeAlias = "dict[Literal['uniform', 'quantile'], int]"
+
+
+class ChurnDefinition(TypedDict, total=False):
+    """When a customer counts as lost: no activity of these kinds within the horizon."""
+
+    horizon_days: int
+    gap_days: int
+    activity: Sequence[Kind]
+
+
+class Eligibility(TypedDict, total=False):
+    """Which customers count at a cut-off."""
+
+    bought_within_days: int | None
+    min_orders: int
+
+
+class RollingCutOffs(TypedDict):
+    """How many cut-offs, and how far apart."""
+
+    count: int
+    every_days: int
+
+
+class TrainingSettings(TypedDict, total=False):
+    """Settings of ``TrainingData.build``."""
+
+    features: FeatureSpec
+    churn: ChurnDefinition
+    cut_offs: "dict[Literal['at'], Sequence[Instant]] | dict[Literal['rolling'], RollingCutOffs]"
+    eligible: Eligibility
+    observed_until: Instant | None
+
+
+class ChurnModelSettings(TypedDict, total=False):
+    """Settings of a churn model; ``churn.defaults("model")`` has all of them."""
+
+    learner: str
+    calibration: Literal["none", "sigmoid", "isotonic", "isotonic_forced", "beta"]
+    folds: int
+    logistic: Mapping[str, Any]
+    boosting: Mapping[str, Any]
+    seed: int
+
+
+class SearchSettings(TypedDict, total=False):
+    """How a search spends its time, and what it compares by."""
+
+    method: "Literal['grid'] | dict[Literal['halving'], dict[Literal['factor', 'first_rows'], int]]"
+    measure: Literal["log_loss", "roc_auc", "average_precision", "brier"]
+    seed: int
+
+
+class PcaSettings(TypedDict, total=False):
+    """Settings of principal components."""
+
+    components: int
+    standardise: bool
+
+
+class ProfitSettings(TypedDict, total=False):
+    """Money and acceptance of a retention campaign."""
+
+    customer_value: float
+    offer_cost: float
+    contact_cost: float
+    acceptance: float
+    acceptance_shapes: Sequence[float]
+
+
+class BootstrapSettings(TypedDict, total=False):
+    """Settings of a bootstrap interval."""
+
+    replicates: int
+    level: float
+    stratified: bool
+    seed: int

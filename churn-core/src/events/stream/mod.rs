@@ -23,9 +23,10 @@ use self::block::{Batch, Block, Ids, Shape};
 use super::check::RowCleaner;
 use super::clean::{Cleaning, CleaningReport, DuplicatePolicy, Ledger};
 use super::columns::{EventColumns, IdCells, IdColumn};
-use super::group::check_rows;
 use super::ids::{code_few_names, text_hash, word_hash};
-use super::partition::{NO_BUCKET, chunk_rows, scatter};
+use super::keep::Keep;
+use super::partition::{Bucket, NO_BUCKET, chunk_rows, scatter_rows};
+use super::survey::check_rows;
 use super::{EventLog, MAX_EVENTS, NO_CHANNEL, check_event_count, day_after};
 use crate::customers::CustomerId;
 use crate::error::{Error, ErrorKind, Result};
@@ -268,14 +269,9 @@ impl<S: Scratch> LogStream<S> {
                 }
             });
         let step = progress.step("events.spread", rows);
-        let numbers = vec![0_u32; rows];
-        let advance = |rows: usize| step.advance(rows);
-        let spread = scatter(&buckets, count, numbers, |row| row as u32, advance)?;
+        let spread = scatter_rows(&buckets, count, |rows| step.advance(rows))?;
         drop(buckets);
-        let lens = spread
-            .offsets
-            .windows(2)
-            .map(|pair| (pair[1] - pair[0]) as u64);
+        let lens = spread.lens().into_iter().map(|len| len as u64);
         for (i, (partition, len)) in self.partitions.iter().zip(lens).enumerate() {
             if partition.rows + len > MAX_EVENTS {
                 return Err(Error::invalid_parameter(
@@ -295,7 +291,7 @@ impl<S: Scratch> LogStream<S> {
             channels,
             before,
         };
-        let taken = self.take_rows(&batch, &spread.records, &spread.offsets);
+        let taken = self.take_rows(&batch, spread.into_buckets());
         if let Err(error) = taken {
             self.broken = Some(error.clone());
             return Err(error);
@@ -393,12 +389,7 @@ impl<S: Scratch> LogStream<S> {
     }
 
     /// Puts rows into the blocks of their partitions, and full blocks into scratch space.
-    fn take_rows(
-        &mut self,
-        batch: &Batch<'_, '_, '_>,
-        rows: &[u32],
-        offsets: &[usize],
-    ) -> Result<()> {
+    fn take_rows(&mut self, batch: &Batch<'_, '_, '_>, rows: Vec<Bucket<u32>>) -> Result<()> {
         let Some(shape) = &self.shape else {
             return Ok(());
         };
@@ -406,9 +397,9 @@ impl<S: Scratch> LogStream<S> {
         let full: Vec<Result<(Vec<u8>, u64)>> = self
             .partitions
             .par_iter_mut()
-            .enumerate()
-            .map(|(i, partition)| {
-                let rows = &rows[offsets[i]..offsets[i + 1]];
+            .zip(rows)
+            .map(|(partition, rows)| {
+                let rows = rows.records();
                 let (mut bytes, mut frames) = (Vec::new(), 0);
                 let mut flush = |block: &mut Block| -> Result<()> {
                     frames += u64::from(block.rows() > 0);
@@ -460,6 +451,7 @@ impl<S: Scratch> LogStream<S> {
         let mut whole = PartitionedLog {
             partitions: self.partitions.len(),
             channel_names: names,
+            keep: self.cleaning.keep.clone(),
             customers: 0,
             time_range: None,
             report: CleaningReport::default(),
@@ -556,6 +548,7 @@ pub struct PartitionedLog<S> {
     scratch: S,
     partitions: usize,
     channel_names: Vec<String>,
+    keep: Keep,
     customers: u64,
     events: u64,
     time_range: Option<(Timestamp, Timestamp)>,
@@ -620,6 +613,11 @@ impl<S: Scratch> PartitionedLog<S> {
     /// Names of the channels, sorted.
     pub fn channels(&self) -> &[String] {
         &self.channel_names
+    }
+
+    /// Which events and columns the stream stores.
+    pub fn keep(&self) -> &Keep {
+        &self.keep
     }
 
     /// What cleaning did to the whole stream, as one build reports it.
