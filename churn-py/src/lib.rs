@@ -65,6 +65,11 @@ mod _churn {
         hold_out, hold_out_stratified, lot, replay,
     };
     #[pymodule_export]
+    use crate::journey::{
+        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
+        hold_out, hold_out_stratified, lot, replay,
+    };
+    #[pymodule_export]
     use crate::learned::{
         FittedModel, Pca, TrainingData, cross_validate, drivers, make_folds, mutual_information,
         search, variation,

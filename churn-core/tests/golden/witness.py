@@ -710,6 +710,17 @@ def whole_flow(inputs: dict) -> dict:
     }
 
 
+def events_load(inputs: dict) -> object:
+    """The file of `saved/witness.py`, if it is the one that lies there."""
+    path = HERE / "saved" / "witness.py"
+    spec = importlib.util.spec_from_file_location("saved_witness", path)
+    saved = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(saved)
+    file, expected = saved.build(inputs)
+    stored = (HERE / "saved" / inputs["file"]).read_bytes()
+    return {**expected, "same_file": stored == file}
+
+
 # ---- journeys ----------------------------------------------------------------------------------
 
 
@@ -806,23 +817,10 @@ def sent(inputs: dict) -> dict:
 
 
 ANSWERS = {
+    "events.load": events_load,
     "journey.lots": lots,
     "journey.steps": sent,
-def events_load(inputs: dict) -> object:
-    """The file of `saved/witness.py`, if it is the one that lies there."""
-    path = HERE / "saved" / "witness.py"
-    spec = importlib.util.spec_from_file_location("saved_witness", path)
-    saved = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(saved)
-    file, expected = saved.build(inputs)
-    stored = (HERE / "saved" / inputs["file"]).read_bytes()
-    return {**expected, "same_file": stored == file}
-
-
-ANSWERS = {
-    "events.load": events_load,
     "events.clean": lambda inputs: clean(inputs)[1],
-    "events.load": lambda inputs: built(inputs) | {"same_file": True},
     "features.build": built,
     "features.many": built_many,
     "features.population": stored,
