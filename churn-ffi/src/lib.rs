@@ -35,6 +35,7 @@ mod guard;
 mod held;
 pub mod journey;
 pub mod model;
+pub mod optimize;
 pub mod progress;
 pub mod saved;
 pub mod scoring;

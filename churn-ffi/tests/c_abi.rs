@@ -194,6 +194,11 @@ fn strategy() {
 }
 
 #[test]
+fn optimize() {
+    compile_and_run("test_optimize.c");
+}
+
+#[test]
 fn winback() {
     compile_and_run("test_winback.c");
 }

@@ -12,6 +12,7 @@ mod files;
 mod journey;
 mod learned;
 mod metrics;
+mod optimize;
 mod progress;
 mod scoring;
 mod segments;
@@ -39,6 +40,7 @@ mod _churn {
     use crate::behavior::{Retention, Stickiness, lifecycle_over_time, retention, stickiness};
     #[pymodule_export]
     use crate::customers::Customers;
+    #[pymodule_export]
     use crate::describer::Describer;
     #[pymodule_export]
     use crate::evaluation::{
@@ -66,6 +68,8 @@ mod _churn {
         log_loss, mpc, pr_auc, psi, reliability_curve, roc_auc,
     };
     #[pymodule_export]
+    use crate::optimize::{Allocation, optimize};
+    #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
     #[pymodule_export]
     use crate::segments::{Grid, RiskTiers, Segments, lifecycle};
@@ -75,6 +79,7 @@ mod _churn {
     use crate::simulate::{Shop, SimulatedShop};
     #[pymodule_export]
     use crate::strategy::{Facts, Plan, Playbook, match_actions};
+    #[pymodule_export]
     use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
     use crate::survival::{

@@ -8,6 +8,7 @@
 
 Or step by step: EventLog -> features -> Scorecard.score -> RiskTiers.assign, Grid.assign ->
 Facts, Playbook -> match_actions -> Journey, ContactPolicy, JourneyEngine.step or replay.
+Facts, Playbook -> match_actions, or optimize for the largest profit under a budget.
 """
 
 from . import metrics, selection
@@ -15,6 +16,7 @@ from ._churn import (
     ContactPolicy,
     CoxModel,
     CoxPH,
+    Allocation,
     Customers,
     Describer,
     EventLog,
@@ -70,6 +72,7 @@ from ._churn import (
     retention,
     stickiness,
     survival_brier_score,
+    optimize,
     winback,
 )
 from .exceptions import (
@@ -87,6 +90,7 @@ from .exceptions import (
 from .model import ChurnModel
 
 __all__ = [
+    "Allocation",
     "CancelledError",
     "ChurnError",
     "ChurnModel",
@@ -158,5 +162,6 @@ __all__ = [
     "retention",
     "stickiness",
     "survival_brier_score",
+    "optimize",
     "winback",
 ]

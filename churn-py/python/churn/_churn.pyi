@@ -38,6 +38,7 @@ from .types import (
     Numbers,
     PcaSettings,
     ProfitSettings,
+    OptimizeSettings,
     Progress,
     RetentionSettings,
     RiskCuts,
@@ -55,6 +56,7 @@ __all__ = [
     "ContactPolicy",
     "CoxModel",
     "CoxPH",
+    "Allocation",
     "Customers",
     "Describer",
     "EventLog",
@@ -133,6 +135,7 @@ __all__ = [
     "stickiness",
     "survival_brier_score",
     "variation",
+    "optimize",
     "winback",
 ]
 
@@ -674,7 +677,11 @@ class Playbook:
 class Plan(Table):
     """What is done for each customer: ``customer``, ``action``, ``channels`` and ``offers``
     (ids, several joined by ``+``, None without an action), ``expected_response``,
-    ``contact_cost``, ``offer_cost``. ``print(plan)`` shows the summary."""
+    ``contact_cost``, ``offer_cost``. ``print(plan)`` shows the summary.
+
+    A plan for profit has in addition ``expected_profit``, ``change`` (of the probability of
+    staying), ``source`` of the change, ``stake``, ``day`` (from 0, missing without an action) and
+    ``no_action``."""
 
     @property
     def customers(self) -> Customers:
@@ -688,6 +695,13 @@ class Plan(Table):
     @property
     def playbook(self) -> Playbook:
         """The playbook that was matched."""
+    @property
+    def allocation(self) -> Allocation | None:
+        """Profit, prices and proof, where the plan is made for profit."""
+    def no_action(self, customer: CustomerId) -> str | None:
+        """Why one customer has no action: ``no_audience`` or ``nothing_open``, and in plans for
+        profit also ``unprofitable``, ``outbid``, ``unknown_value``, ``excluded`` or ``held_out``;
+        None where there is one."""
     def action(self, customer: CustomerId) -> str | None:
         """Id of one customer's action, or None."""
     def channels(self, customer: CustomerId) -> list[str]:
@@ -702,6 +716,48 @@ class Plan(Table):
 
 def match_actions(playbook: Playbook, facts: Facts) -> Plan:
     """Gives each customer an action of the playbook, or none."""
+
+def optimize(
+    playbook: Playbook,
+    facts: Facts,
+    *,
+    uplift: Mapping[Any, Any] | None = None,
+    progress: Progress | None = None,
+    **settings: Unpack[OptimizeSettings],
+) -> Plan:
+    """Gives each customer at most one action over one of its channel sets so that the expected
+    profit of all together is as large as the constraints allow.
+
+    ``uplift`` maps an action, or ``(action, channels)``, to an array with the estimated change of
+    each customer's probability of staying, in the rows of ``facts``; NaN where there is none.
+    """
+
+@final
+class Allocation:
+    """Profit, prices and proof of a plan made for profit; ``print`` shows them."""
+
+    @property
+    def profit(self) -> float:
+        """Expected incremental profit of the plan."""
+    @property
+    def bound(self) -> float:
+        """Profit that no plan under the constraints exceeds."""
+    @property
+    def gap(self) -> float:
+        """How far the plan may be from the best one: (bound - profit) / bound."""
+    @property
+    def spent(self) -> float:
+        """What contacts and, by expectation, offers cost together."""
+    @property
+    def chosen(self) -> int:
+        """Number of customers with an action."""
+    @property
+    def prices(self) -> Table:
+        """One row per constraint: ``constraint``, ``subject``, ``is_minimum``, ``limit``, ``used``,
+        ``price`` (what one unit more would bring)."""
+    @property
+    def curve(self) -> Table:
+        """``budget``, ``profit``, ``bound``, ``price`` at ``curve_points`` budgets."""
 
 @final
 class Journey:

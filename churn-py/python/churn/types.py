@@ -252,6 +252,124 @@ class PlaybookJson(TypedDict):
     json: str
 
 
+class SegmentName(TypedDict):
+    """One group of a segmentation."""
+
+    segmentation: str
+    label: str
+
+
+class _Observed(TypedDict):
+    action: str
+    treated: int
+    treated_stayed: int
+
+
+class ObservedResponse(_Observed, total=False):
+    """How many stayed of those who got an action and of those who were left alone."""
+
+    channels: Sequence[str]
+    segment: SegmentName
+    control: int
+    control_stayed: int
+
+
+class EffectSettings(TypedDict, total=False):
+    """What is known of the changes that actions make to the probability of staying."""
+
+    saved_per_response: float
+    prior_strength: float
+    observed: Sequence[ObservedResponse]
+
+
+class ValueSettings(TypedDict, total=False):
+    """What staying is worth: ``feature`` times ``scale`` (currency) times ``margin``."""
+
+    feature: str
+    scale: float
+    margin: float
+
+
+class _ChannelLimit(TypedDict):
+    channel: str
+
+
+class ChannelLimit(_ChannelLimit, total=False):
+    """How many customers may be contacted over a channel."""
+
+    min: int
+    max: int
+    max_per_day: int
+
+
+class _OfferLimit(TypedDict):
+    offer: str
+
+
+class OfferLimit(_OfferLimit, total=False):
+    """How many customers may be given an offer."""
+
+    min: int
+    max: int
+
+
+class _ActionLimit(TypedDict):
+    action: str
+
+
+class ActionLimit(_ActionLimit, total=False):
+    """How many customers may get an action."""
+
+    min: int
+    max: int
+
+
+class SegmentLimit(SegmentName, total=False):
+    """A share of the segment's customers, or of the plan's."""
+
+    of: Literal["segment", "plan"]
+    min_share: float
+    max_share: float
+
+
+class _Need(TypedDict):
+    offer: str
+    needs: str
+
+
+class Need(_Need, total=False):
+    """An offer that is never given without another one."""
+
+    within: Literal["customer", "plan"]
+    unless: str
+
+
+class Constraints(TypedDict, total=False):
+    """Limits of a plan; all may be left out."""
+
+    budget: float
+    days: int
+    max_customers: int
+    channels: Sequence[ChannelLimit]
+    offers: Sequence[OfferLimit]
+    actions: Sequence[ActionLimit]
+    segments: Sequence[SegmentLimit]
+    needs: Sequence[Need]
+    exclude: Sequence[int] | Sequence[str]
+    exclude_where: str
+    hold_out: Sequence[int] | Sequence[str]
+
+
+class OptimizeSettings(TypedDict, total=False):
+    """Settings of ``churn.optimize``; what is left out has its default."""
+
+    effects: EffectSettings
+    value: ValueSettings
+    constraints: Constraints
+    gap: float
+    curve_points: int
+
+
 class WinBackSettings(TypedDict, total=False):
     """Settings of every step of ``churn.winback``; what is left out has its default."""
 
@@ -260,6 +378,7 @@ class WinBackSettings(TypedDict, total=False):
     risk_tiers: RiskCuts
     grid: "Grid"
     playbook: "Playbook | PlaybookToml | PlaybookJson"
+    optimize: OptimizeSettings
 
 
 class KaplanMeierSettings(TypedDict, total=False):

@@ -134,12 +134,7 @@ pub(crate) fn numbers(columns: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Vec<f
             .extract()
             .map_err(|_| wrong_type("columns", "column names in text", &name))?;
         let place = format!("table.{name}");
-        let array = column(&place, &cells)?;
-        let Some(numbers) = floats(&array) else {
-            let error = Error::invalid_parameter(place, "numbers", array.data_type());
-            return Err(error).or_raise(columns.py());
-        };
-        all.push((name, numbers));
+        all.push((name, vector(&place, &cells)?));
     }
     Ok(all)
 }

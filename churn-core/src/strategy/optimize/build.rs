@@ -1,6 +1,6 @@
 //! From playbook, facts and constraints to the numbers that the solver works on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
@@ -142,49 +142,49 @@ fn options(
     rows: std::ops::Range<usize>,
 ) -> Result<Part> {
     let mut part = Part::default();
-    let mut index: HashMap<Kind, u16> = HashMap::new();
+    // Kinds by action: the offers given, and where the kinds of the channel sets begin. Few
+    // bundles of offers occur, so a look along the list is quicker than hashing.
+    let actions = pricing.effects.rules().actions.len();
+    let mut bundles: Vec<Vec<(Vec<usize>, usize)>> = vec![Vec::new(); actions];
     let mut given = Vec::new();
     for row in rows {
         let mut found = 0;
-        let closed = open_options(
-            pricing,
-            facts,
-            resolved,
-            row,
-            &mut given,
-            |action, set, given| {
-                let worth = pricing.worth(facts, row, action, set, given);
-                if !(worth.profit.is_finite() && worth.cost().is_finite()) {
-                    return Err(Error::invalid_value(
-                        "value.stakes",
-                        row,
-                        "a profit that numbers can hold",
-                        worth.profit,
-                    ));
+        let mut open = |action: usize, set: usize, given: &[usize]| {
+            let worth = pricing.worth(facts, row, action, set, given);
+            if !(worth.profit.is_finite() && worth.cost().is_finite()) {
+                return Err(Error::invalid_value(
+                    "value.stakes",
+                    row,
+                    "a profit that numbers can hold",
+                    worth.profit,
+                ));
+            }
+            if worth.profit <= 0.0 && !keep_losses {
+                return Ok(());
+            }
+            let known = bundles[action].iter().find(|(bundle, _)| bundle == given);
+            let first = match known {
+                Some((_, first)) => *first,
+                None => {
+                    let first = part.kinds.len();
+                    let sets = pricing.effects.rules().actions[action].channel_sets.len();
+                    part.kinds
+                        .extend((0..sets).map(|set| (action, set, given.to_vec())));
+                    bundles[action].push((given.to_vec(), first));
+                    first
                 }
-                if worth.profit <= 0.0 && !keep_losses {
-                    return Ok(());
-                }
-                let kind = (action, set, given.to_vec());
-                let next = part.kinds.len();
-                let code = match index.get(&kind) {
-                    Some(code) => *code,
-                    None => {
-                        let Ok(code) = u16::try_from(next) else {
-                            return Err(too_many("playbook.actions", next, usize::from(u16::MAX)));
-                        };
-                        index.insert(kind.clone(), code);
-                        part.kinds.push(kind);
-                        code
-                    }
-                };
-                part.codes.push(code);
-                part.gains.push(worth.profit);
-                part.costs.push(worth.cost());
-                found += 1;
-                Ok(())
-            },
-        )?;
+            };
+            let Ok(code) = u16::try_from(first + set) else {
+                let most = usize::from(u16::MAX);
+                return Err(too_many("playbook.actions", first + set, most));
+            };
+            part.codes.push(code);
+            part.gains.push(worth.profit);
+            part.costs.push(worth.cost());
+            found += 1;
+            Ok(())
+        };
+        let closed = open_options(pricing, facts, resolved, row, &mut given, &mut open)?;
         part.lengths.push(found);
         part.closed.push(match closed {
             None if found == 0 => Some(NoAction::Unprofitable),

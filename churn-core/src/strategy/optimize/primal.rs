@@ -130,7 +130,12 @@ fn moves(
     choice: &Choice,
     rank: impl Fn(usize, u32, u32, &mut [f64]) -> Option<f64> + Sync,
 ) -> Vec<Move> {
+    let order = |a: &Move, b: &Move| {
+        let ranks = a.rank.total_cmp(&b.rank);
+        ranks.then((a.row, a.entry).cmp(&(b.row, b.entry)))
+    };
     let chunks = problem.rows().div_ceil(CHUNK);
+    let room = MOVES / chunks.max(1) + 1;
     let parts: Vec<Vec<Move>> = (0..chunks)
         .into_par_iter()
         .map(|chunk| {
@@ -150,18 +155,16 @@ fn moves(
                     }
                 }
             }
+            // Each chunk keeps its share, so that memory stays small.
+            if found.len() > room {
+                found.select_nth_unstable_by(room, order);
+                found.truncate(room);
+                found.shrink_to_fit();
+            }
             found
         })
         .collect();
     let mut all: Vec<Move> = parts.into_iter().flatten().collect();
-    let order = |a: &Move, b: &Move| {
-        let ranks = a.rank.total_cmp(&b.rank);
-        ranks.then((a.row, a.entry).cmp(&(b.row, b.entry)))
-    };
-    if all.len() > MOVES {
-        all.select_nth_unstable_by(MOVES, order);
-        all.truncate(MOVES);
-    }
     all.par_sort_unstable_by(order);
     all
 }
@@ -215,12 +218,16 @@ pub(crate) fn repair(problem: &Problem, choice: &mut Choice, duals: &[f64]) {
 }
 
 /// Takes every move that gains something and keeps the constraints, those of the least regret at
-/// these prices first, until there is none. `reach` is the regret up to which moves are looked at.
-pub(crate) fn fill(problem: &Problem, choice: &mut Choice, duals: &[f64], reach: f64) {
+/// these prices first, until there is none or the plan is worth `enough`. `reach` is the regret up
+/// to which moves are looked at.
+pub(crate) fn fill(problem: &Problem, choice: &mut Choice, duals: &[f64], reach: f64, enough: f64) {
     let prices = problem.prices(duals);
     let m = problem.limits.len();
     let mut delta = vec![0.0; m];
     for _ in 0..ROUNDS {
+        if problem.gain(&choice.entries) >= enough {
+            return;
+        }
         let used = &choice.used;
         let found = moves(problem, choice, |row, from, to, delta| {
             let gain = |entry: u32| match entry {

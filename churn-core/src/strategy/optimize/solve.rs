@@ -165,12 +165,14 @@ fn attempt(problem: &Problem, dual: &Dual, gap: f64) -> Option<Choice> {
         }
     }
     let room = dual.bound - problem.gain(&choice.entries);
-    let near = 40.0 * dual.mu;
-    primal::fill(problem, &mut choice, &dual.duals, near.min(room));
-    let left = dual.bound - problem.gain(&choice.entries);
-    if left > gap * dual.bound.abs() {
-        primal::fill(problem, &mut choice, &dual.duals, room);
-    }
+    // Small problems are filled to the end: there it costs nothing.
+    let enough = match problem.rows() <= SAMPLE {
+        true => f64::INFINITY,
+        false => dual.bound - gap * dual.bound.abs(),
+    };
+    let near = room.min(40.0 * dual.mu);
+    primal::fill(problem, &mut choice, &dual.duals, near, enough);
+    primal::fill(problem, &mut choice, &dual.duals, room, enough);
     Some(choice)
 }
 
