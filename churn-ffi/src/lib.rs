@@ -36,6 +36,7 @@ mod held;
 pub mod journey;
 pub mod optimize;
 pub mod model;
+pub mod optimize;
 pub mod progress;
 pub mod saved;
 pub mod scoring;

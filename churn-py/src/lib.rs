@@ -42,6 +42,7 @@ mod _churn {
     use crate::behavior::{Retention, Stickiness, lifecycle_over_time, retention, stickiness};
     #[pymodule_export]
     use crate::customers::Customers;
+    #[pymodule_export]
     use crate::describer::Describer;
     #[pymodule_export]
     use crate::evaluation::{
@@ -96,6 +97,7 @@ mod _churn {
     use crate::simulate::{Shop, SimulatedShop};
     #[pymodule_export]
     use crate::strategy::{Facts, Plan, Playbook, match_actions};
+    #[pymodule_export]
     use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
     use crate::survival::{

@@ -134,7 +134,7 @@ pub(crate) fn numbers(columns: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Vec<f
             .extract()
             .map_err(|_| wrong_type("columns", "column names in text", &name))?;
         let place = format!("table.{name}");
-        all.push((name, floats_of(&place, &cells)?));
+        all.push((name, vector(&place, &cells)?));
     }
     Ok(all)
 }
