@@ -1,21 +1,9 @@
 //! The hold-out: customers who are never contacted, so that the rest can be compared with them.
 //!
-//! Who belongs is decided by a salted hash of the id, so that every program and language that
-//! follows these lines finds the same customers, today and next year:
-//!
-//! 1. `bytes` = the salt in UTF-8, one byte 0, the id in UTF-8 (an integer id in decimal digits).
-//! 2. FNV-1a over 64 bits: `h = 0xcbf29ce484222325`; for each byte `h = (h xor byte) ·
-//!    0x100000001b3` modulo 2⁶⁴.
-//! 3. The finaliser of MurmurHash3: `h ^= h >> 33; h ·= 0xff51afd7ed558ccd; h ^= h >> 33;
-//!    h ·= 0xc4ceb9fe1a85ec53; h ^= h >> 33`, products modulo 2⁶⁴. FNV alone hardly mixes the last
-//!    bytes of an id into the high bits.
-//! 4. `lot = (h >> 11) / 2⁵³`, exact in double precision, uniform in \[0, 1).
-//! 5. The customer is held out if `lot < share`.
+//! Who belongs is decided by [`lot`], a salted hash of the id that any language can reproduce.
 //!
 //! A larger share keeps everyone who was held out before. A new salt draws anew; do so now and then
 //! (a quarter, half a year), because people never contacted drift away from the others.
-//!
-//! Sources: Fowler, Noll & Vo (FNV-1a, RFC 9923); Appleby, MurmurHash3 (public domain).
 
 use serde::{Deserialize, Serialize};
 
@@ -100,7 +88,20 @@ impl Holdout {
     }
 }
 
-/// The lot of a customer under a salt, uniform in \[0, 1); see the [module](self) for the bits.
+/// The lot of a customer under a salt, uniform in \[0, 1).
+///
+/// Every program and language that follows these lines finds the same lots, today and next year:
+///
+/// 1. `bytes` = the salt in UTF-8, one byte 0, the id in UTF-8 (an integer id in decimal digits).
+/// 2. FNV-1a over 64 bits: `h = 0xcbf29ce484222325`; for each byte `h = (h xor byte) ·
+///    0x100000001b3` modulo 2⁶⁴.
+/// 3. The finaliser of MurmurHash3: `h ^= h >> 33; h ·= 0xff51afd7ed558ccd; h ^= h >> 33;
+///    h ·= 0xc4ceb9fe1a85ec53; h ^= h >> 33`, products modulo 2⁶⁴. FNV alone hardly mixes the last
+///    bytes of an id into the high bits.
+/// 4. `lot = (h >> 11) / 2⁵³`, exact in double precision.
+///
+/// A customer is held out if `lot < share`. Sources: Fowler, Noll & Vo (FNV-1a, RFC 9923);
+/// Appleby, MurmurHash3 (public domain).
 ///
 /// # Example
 /// ```

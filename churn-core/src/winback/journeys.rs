@@ -140,7 +140,7 @@ impl WinBackSettings {
     /// something may be decided.
     ///
     /// # Errors
-    /// As [`engine`](Self::engine), and those of [`replay`](crate::journey::replay).
+    /// As [`engine`](Self::engine), and those of [`replay()`].
     ///
     /// # Example
     /// ```
