@@ -36,7 +36,6 @@ mod held;
 pub mod journey;
 pub mod optimize;
 pub mod model;
-pub mod optimize;
 pub mod progress;
 pub mod saved;
 pub mod scoring;
