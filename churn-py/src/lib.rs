@@ -12,8 +12,6 @@ mod files;
 mod journey;
 mod learned;
 mod metrics;
-mod journey;
-mod files;
 mod optimize;
 mod progress;
 mod scoring;
@@ -37,7 +35,6 @@ mod _churn {
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "the name that Python expects")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
-
     #[pymodule_export]
     use crate::behavior::{Retention, Stickiness, lifecycle_over_time, retention, stickiness};
     #[pymodule_export]
@@ -50,21 +47,9 @@ mod _churn {
         plan_from_log, policy_value_of, power, profit_curve, sample_ratio, sample_size,
     };
     #[pymodule_export]
-    use crate::describer::Describer;
-    #[pymodule_export]
     use crate::events::EventLog;
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary, needs};
-    #[pymodule_export]
-    use crate::journey::{
-        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
-        hold_out, hold_out_stratified, lot, replay,
-    };
-    #[pymodule_export]
-    use crate::journey::{
-        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
-        hold_out, hold_out_stratified, lot, replay,
-    };
     #[pymodule_export]
     use crate::journey::{
         ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
@@ -82,10 +67,6 @@ mod _churn {
         log_loss, mpc, pr_auc, psi, reliability_curve, roc_auc,
     };
     #[pymodule_export]
-    use crate::journey::{
-        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
-        hold_out, hold_out_stratified, lot, replay,
-    };
     use crate::optimize::{Allocation, optimize};
     #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
@@ -104,8 +85,6 @@ mod _churn {
         CoxModel, CoxPH, HazardCurve, KaplanMeier, LogRank, NelsonAalen, SurvivalCurve, WeibullAFT,
         WeibullModel, concordance_index, logrank, purchase_gaps, survival_brier_score,
     };
-    #[pymodule_export]
-    use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
     use crate::table::Table;
     #[pymodule_export]
