@@ -13,7 +13,11 @@ use crate::events::EventLog;
 use crate::table::Table;
 use crate::{convert, progress, settings};
 
-fn read_as_of(py: Python<'_>, log: &churn_core::EventLog, as_of: Option<&Bound<'_, PyAny>>) -> PyResult<AsOf> {
+fn read_as_of(
+    py: Python<'_>,
+    log: &churn_core::EventLog,
+    as_of: Option<&Bound<'_, PyAny>>,
+) -> PyResult<AsOf> {
     match as_of {
         Some(as_of) => convert::as_of(as_of),
         None => log.day_after_last().or_raise(py),

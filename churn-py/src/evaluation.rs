@@ -153,8 +153,7 @@ pub(crate) fn plan_from_log<'py>(
     let log = log.log(py)?;
     let as_of = convert::as_of(as_of)?;
     let horizon = Horizon::days(horizon_days).or_raise(py)?;
-    let plan =
-        py.detach(|| SamplePlan::from_log(&log, as_of, silence_days, horizon, window_days));
+    let plan = py.detach(|| SamplePlan::from_log(&log, as_of, silence_days, horizon, window_days));
     answer(py, &plan.or_raise(py)?)
 }
 

@@ -41,16 +41,21 @@ mod _churn {
     use crate::customers::Customers;
     use crate::describer::Describer;
     #[pymodule_export]
+    use crate::describer::Describer;
+    #[pymodule_export]
     use crate::evaluation::{
         Exposures, PolicyValue, compare_arms, group_sequential_bounds, minimum_detectable_effect,
         plan_from_log, policy_value_of, power, profit_curve, sample_ratio, sample_size,
     };
     #[pymodule_export]
-    use crate::describer::Describer;
-    #[pymodule_export]
     use crate::events::EventLog;
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary, needs};
+    #[pymodule_export]
+    use crate::journey::{
+        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
+        hold_out, hold_out_stratified, lot, replay,
+    };
     #[pymodule_export]
     use crate::journey::{
         ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
@@ -68,11 +73,6 @@ mod _churn {
         log_loss, mpc, pr_auc, psi, reliability_curve, roc_auc,
     };
     #[pymodule_export]
-    use crate::journey::{
-        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
-        hold_out, hold_out_stratified, lot, replay,
-    };
-    #[pymodule_export]
     use crate::scoring::{Reason, Scorecard, Scores};
     #[pymodule_export]
     use crate::segments::{Grid, RiskTiers, Segments, lifecycle};
@@ -84,12 +84,12 @@ mod _churn {
     use crate::strategy::{Facts, Plan, Playbook, match_actions};
     use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
+    use crate::stream::{FeatureTables, LogStream, PartitionedLog};
+    #[pymodule_export]
     use crate::survival::{
         CoxModel, CoxPH, HazardCurve, KaplanMeier, LogRank, NelsonAalen, SurvivalCurve, WeibullAFT,
         WeibullModel, concordance_index, logrank, purchase_gaps, survival_brier_score,
     };
-    #[pymodule_export]
-    use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
     use crate::table::Table;
     #[pymodule_export]

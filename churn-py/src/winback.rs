@@ -129,13 +129,7 @@ pub(crate) fn winback(
     let model = model.map(learned::read_model).transpose()?;
     let flow = progress::run(py, progress, |progress| match &model {
         None => Flow::run(&log, as_of, &settings, progress),
-        Some(model) => Flow::run_with(
-            &log,
-            as_of,
-            &settings,
-            |table| model.score(table),
-            progress,
-        ),
+        Some(model) => Flow::run_with(&log, as_of, &settings, |table| model.score(table), progress),
     })?;
     WinBack::wrap(py, flow)
 }

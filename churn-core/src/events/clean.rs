@@ -376,6 +376,9 @@ impl Ledger {
     }
 }
 
+/// What a ledger tallies: rows read as refund, duplicates kept, and each reason for a drop.
+const TALLIES: usize = 2 + REASONS;
+
 /// The largest money or dwell time of one row: no shop has more, and sums stay exact to the cent.
 pub(super) const MAX_VALUE: f64 = 1e15;
 
