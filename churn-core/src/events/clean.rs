@@ -376,7 +376,7 @@ impl Ledger {
     }
 }
 
-/// Tallies of a ledger: what was reread, what was kept twice, and one per reason.
+/// What a ledger tallies: rows read as refund, duplicates kept, and each reason for a drop.
 const TALLIES: usize = 2 + REASONS;
 
 /// The largest money or dwell time of one row: no shop has more, and sums stay exact to the cent.
