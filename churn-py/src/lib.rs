@@ -42,8 +42,6 @@ mod _churn {
     #[pymodule_export]
     use crate::describer::Describer;
     #[pymodule_export]
-    use crate::describer::Describer;
-    #[pymodule_export]
     use crate::evaluation::{
         Exposures, PolicyValue, compare_arms, group_sequential_bounds, minimum_detectable_effect,
         plan_from_log, policy_value_of, power, profit_curve, sample_ratio, sample_size,
@@ -52,11 +50,6 @@ mod _churn {
     use crate::events::EventLog;
     #[pymodule_export]
     use crate::features::{FeatureTable, Population, RfmSummary, needs};
-    #[pymodule_export]
-    use crate::journey::{
-        ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
-        hold_out, hold_out_stratified, lot, replay,
-    };
     #[pymodule_export]
     use crate::journey::{
         ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
@@ -85,8 +78,6 @@ mod _churn {
     use crate::simulate::{Shop, SimulatedShop};
     #[pymodule_export]
     use crate::strategy::{Facts, Plan, Playbook, match_actions};
-    #[pymodule_export]
-    use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
     use crate::stream::{FeatureTables, LogStream, PartitionedLog};
     #[pymodule_export]
