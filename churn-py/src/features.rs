@@ -258,7 +258,7 @@ impl Population {
 /// Frequency, recency, age and monetary value of all customers.
 #[pyclass(frozen, extends = Table, module = "churn")]
 pub(crate) struct RfmSummary {
-    summary: Shared<features::RfmSummary>,
+    pub(crate) summary: Shared<features::RfmSummary>,
 }
 
 impl RfmSummary {

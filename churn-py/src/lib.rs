@@ -11,6 +11,7 @@ mod features;
 mod files;
 mod journey;
 mod learned;
+mod lifetime;
 mod metrics;
 mod optimize;
 mod progress;
@@ -60,6 +61,8 @@ mod _churn {
         FittedModel, Pca, TrainingData, cross_validate, drivers, make_folds, mutual_information,
         search, variation,
     };
+    #[pymodule_export]
+    use crate::lifetime::{BgBbModel, LifetimeModel, RenewalModel, SpendModel};
     #[pymodule_export]
     use crate::metrics::{
         average_precision, bootstrap, brier_score, calibration_drift, calibration_error,

@@ -1862,3 +1862,121 @@ def uplift_out_of_fold(
     **uplift: Any,
 ) -> dict[str, Any]:
     """Predicts every row by a model that was fitted without its fold."""
+
+# ---- models of buying and leaving (churn.lifetime) ----
+
+@final
+class LifetimeModel:
+    """A fitted model of buying and leaving."""
+
+    @staticmethod
+    def fit(
+        data: Any,
+        *,
+        covariates: Any = None,
+        unit_days: float = 1.0,
+        progress: Progress | None = None,
+        **lifetime: Any,
+    ) -> LifetimeModel:
+        """Fits by maximum likelihood on a summary or on columns frequency, recency and age."""
+    @staticmethod
+    def from_json(text: str) -> LifetimeModel:
+        """Reads a stored model and checks it."""
+    def to_json(self) -> str:
+        """The model as JSON."""
+    @property
+    def family(self) -> str:
+        """The family, e.g. "mbg_nbd"."""
+    @property
+    def regularity(self) -> int:
+        """Every how manieth tick of the clock is a purchase; 1 = no regularity."""
+    @property
+    def unit_days(self) -> float:
+        """Length of the unit of time in days."""
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Parameters by name."""
+    @property
+    def estimate(self) -> dict[str, Any] | None:
+        """Likelihood, standard errors, certificate and what lies at a boundary; None if parameters
+        were given.
+        """
+    def probability_alive(self, data: Any, *, covariates: Any = None) -> npt.NDArray[Any]:
+        """Probability that each customer has not left for good."""
+    def expected_purchases(
+        self, data: Any, horizon: float, *, covariates: Any = None
+    ) -> npt.NDArray[Any]:
+        """Expected purchases within a horizon, in units of the summary."""
+    def no_purchase_probability(
+        self, data: Any, horizon: float, *, covariates: Any = None
+    ) -> npt.NDArray[Any]:
+        """Probability of no purchase within a horizon, in units of the summary."""
+    def purchase_distribution(
+        self, data: Any, horizon: float, most: int, *, covariates: Any = None
+    ) -> list[npt.NDArray[Any]]:
+        """Probabilities of 0, 1, …, `most` purchases within a horizon, one array each."""
+    def purchases_interval(
+        self, data: Any, horizon: float, *, level: float = 0.95, covariates: Any = None
+    ) -> list[npt.NDArray[Any]]:
+        """Expected purchases within a horizon with the limits of their interval."""
+    def score(self, summary: RfmSummary, horizon_days: int) -> Scores:
+        """Churn probabilities of all customers of a summary, with reasons."""
+    def features(self, summary: RfmSummary, horizon_days: int) -> FeatureTable:
+        """The answers as features of all customers of a summary."""
+    def customer_value(self, data: Any, spend: SpendModel, **value: Any) -> npt.NDArray[Any]:
+        """Discounted value of each customer; settings horizon_days, discount_rate, margin, …"""
+
+@final
+class SpendModel:
+    """A fitted model of spend per purchase."""
+
+    @staticmethod
+    def fit(data: Any, *, progress: Progress | None = None, **gamma_gamma: Any) -> SpendModel:
+        """Fits Gamma-Gamma on the repeat buyers of a summary or of columns."""
+    @staticmethod
+    def from_json(text: str) -> SpendModel:
+        """Reads a stored model and checks it."""
+    def to_json(self) -> str:
+        """The model as JSON."""
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Parameters p, q and gamma."""
+    @property
+    def estimate(self) -> dict[str, Any] | None:
+        """Likelihood, standard errors and certificate; None if parameters were given."""
+    @property
+    def population_mean(self) -> float:
+        """Expected spend per purchase of a new customer."""
+    def expected_spend(self, data: Any) -> npt.NDArray[Any]:
+        """Expected spend per purchase of each customer."""
+
+@final
+class BgBbModel:
+    """A fitted BG/BB model of opportunities in rounds."""
+
+    @staticmethod
+    def fit(data: Any, **bg_bb: Any) -> BgBbModel:
+        """Fits on columns frequency, recency, age (rounds) and, where given, weights."""
+    @property
+    def parameters(self) -> list[float]:
+        """Parameters alpha, beta, gamma and delta."""
+    @property
+    def estimate(self) -> dict[str, Any] | None:
+        """Likelihood, standard errors and certificate."""
+    def probability_alive(self, data: Any, *, ahead: int = 0) -> npt.NDArray[Any]:
+        """Probability of being there still, `ahead` rounds from now."""
+    def expected_purchases(self, data: Any, ahead: int) -> npt.NDArray[Any]:
+        """Expected purchases within the next `ahead` rounds."""
+
+@final
+class RenewalModel:
+    """A fitted Beta-Geometric model of renewals."""
+
+    @staticmethod
+    def fit_survivors(survivors: Any, **beta_geometric: Any) -> RenewalModel:
+        """Fits on the survivors of one cohort after 0, 1, 2, … renewals."""
+    @property
+    def parameters(self) -> list[float]:
+        """Parameters a and b."""
+    def survival(self, renewals: Any, ahead: int) -> npt.NDArray[Any]:
+        """Probability of `ahead` more renewals after so many."""
