@@ -122,9 +122,16 @@ impl Customers {
     }
 
     /// The ids of the log behind this spine, which tell the type of id even where there is no row.
-    #[cfg(feature = "arrow")]
     pub(crate) fn store(&self) -> &IdStore {
         &self.store
+    }
+
+    /// The ids that are texts.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.iter().filter_map(|id| match id {
+            CustomerId::Text(text) => Some(text),
+            _ => None,
+        })
     }
 
     /// The distinct integers among `ids`, sorted.
@@ -217,6 +224,14 @@ impl Customers {
     #[inline]
     pub(crate) fn store_row(&self, row: usize) -> usize {
         self.rows.as_ref().map_or(row, |rows| rows[row] as usize)
+    }
+
+    /// Number of rows whose row in the id store is before `store_row`.
+    pub(crate) fn rows_before(&self, store_row: usize) -> usize {
+        match &self.rows {
+            None => store_row.min(self.store.len()),
+            Some(rows) => rows.partition_point(|row| (*row as usize) < store_row),
+        }
     }
 
     /// All ids in order.

@@ -2,17 +2,22 @@
 
 use serde::Serialize;
 
+use crate::behavior::{LifecycleSettings, RetentionSettings, StickinessSettings};
 use crate::error::{Error, Result};
 #[cfg(feature = "csv")]
 use crate::events::CsvOptions;
-use crate::events::{Cleaning, ColumnNames};
+use crate::events::{Cleaning, ColumnNames, StreamSettings};
 use crate::features::{FeatureSpec, SummarySettings};
+use crate::journey::{ContactPolicy, Journey, LearningSettings};
+use crate::metrics::{Bootstrap, ProfitSettings};
 use crate::scoring::Scorecard;
+use crate::scoring::learned::{ChurnModelSettings, TrainingSettings};
+use crate::scoring::survival::{CoxPh, KaplanMeier, NelsonAalen, WeibullAft};
 use crate::segments::{Grid, RiskTiers};
 use crate::settings;
 use crate::simulate::Shop;
-use crate::strategy::Playbook;
-use crate::winback::WinBackSettings;
+use crate::strategy::{OptimizeSettings, Playbook};
+use crate::winback::{JourneySettings, WinBackSettings};
 
 /// The names that [`json`] knows; each is the name that errors about these settings begin with.
 pub const NAMES: &[&str] = &[
@@ -20,14 +25,31 @@ pub const NAMES: &[&str] = &[
     "names",
     #[cfg(feature = "csv")]
     "csv",
+    "stream",
     "features",
     "summary",
     "scorecard",
     "risk_tiers",
     "grid",
     "playbook",
+    "optimize",
+    "journey",
+    "policy",
+    "learning",
+    "journeys",
     "winback",
+    "training",
+    "model",
+    "profit",
+    "bootstrap",
     "shop",
+    "kaplan_meier",
+    "nelson_aalen",
+    "cox",
+    "weibull_aft",
+    "retention",
+    "lifecycle_over_time",
+    "stickiness",
 ];
 
 /// The default settings of one name as JSON, which reads back as equal settings.
@@ -47,6 +69,7 @@ pub fn json(name: &str) -> Result<String> {
         "names" => text(name, &ColumnNames::default()),
         #[cfg(feature = "csv")]
         "csv" => text(name, &CsvOptions::default()),
+        "stream" => text(name, &StreamSettings::default()),
         "features" => text(name, &FeatureSpec::default()),
         "summary" => text(name, &SummarySettings::default()),
         "scorecard" => text(name, &Scorecard::default()),
@@ -56,8 +79,30 @@ pub fn json(name: &str) -> Result<String> {
             let playbook: Playbook = settings::from_toml(name, Playbook::DEFAULT_TOML)?;
             text(name, &playbook)
         }
+        "optimize" => text(name, &OptimizeSettings::default()),
+        "journey" => {
+            let journey: Journey = settings::from_toml(name, Journey::DEFAULT_TOML)?;
+            text(name, &journey)
+        }
+        "policy" => {
+            let policy: ContactPolicy = settings::from_toml(name, ContactPolicy::DEFAULT_TOML)?;
+            text(name, &policy)
+        }
+        "learning" => text(name, &LearningSettings::default()),
+        "journeys" => text(name, &JourneySettings::default()),
         "winback" => text(name, &WinBackSettings::default()),
+        "training" => text(name, &TrainingSettings::default()),
+        "model" => text(name, &ChurnModelSettings::default()),
+        "profit" => text(name, &ProfitSettings::default()),
+        "bootstrap" => text(name, &Bootstrap::default()),
         "shop" => text(name, &Shop::default()),
+        "kaplan_meier" => text(name, &KaplanMeier::default()),
+        "nelson_aalen" => text(name, &NelsonAalen::default()),
+        "cox" => text(name, &CoxPh::default()),
+        "weibull_aft" => text(name, &WeibullAft::default()),
+        "retention" => text(name, &RetentionSettings::default()),
+        "lifecycle_over_time" => text(name, &LifecycleSettings::default()),
+        "stickiness" => text(name, &StickinessSettings::default()),
         _ => Err(Error::unknown_name("defaults", name, NAMES)),
     }
 }
@@ -86,14 +131,31 @@ mod tests {
         reads_back::<ColumnNames>("names");
         #[cfg(feature = "csv")]
         reads_back::<CsvOptions>("csv");
+        reads_back::<StreamSettings>("stream");
         reads_back::<FeatureSpec>("features");
         reads_back::<SummarySettings>("summary");
         reads_back::<Scorecard>("scorecard");
         reads_back::<RiskTiers>("risk_tiers");
         reads_back::<Grid>("grid");
         reads_back::<Playbook>("playbook");
+        reads_back::<OptimizeSettings>("optimize");
+        reads_back::<Journey>("journey");
+        reads_back::<ContactPolicy>("policy");
+        reads_back::<LearningSettings>("learning");
+        reads_back::<JourneySettings>("journeys");
         reads_back::<WinBackSettings>("winback");
+        reads_back::<TrainingSettings>("training");
+        reads_back::<ChurnModelSettings>("model");
+        reads_back::<ProfitSettings>("profit");
+        reads_back::<Bootstrap>("bootstrap");
         reads_back::<Shop>("shop");
+        reads_back::<KaplanMeier>("kaplan_meier");
+        reads_back::<NelsonAalen>("nelson_aalen");
+        reads_back::<CoxPh>("cox");
+        reads_back::<WeibullAft>("weibull_aft");
+        reads_back::<RetentionSettings>("retention");
+        reads_back::<LifecycleSettings>("lifecycle_over_time");
+        reads_back::<StickinessSettings>("stickiness");
         for name in NAMES {
             assert!(json(name).is_ok(), "{name}");
         }

@@ -15,6 +15,7 @@ mod math;
 pub mod metrics;
 pub mod progress;
 pub mod scoring;
+mod sections;
 pub mod segments;
 pub mod settings;
 pub mod simulate;

@@ -1,13 +1,17 @@
-//! Instants, units and horizons: the only calendar arithmetic of the library.
+//! Instants, units, horizons and calendars: the only calendar arithmetic of the library.
 //!
 //! Every instant is kept as whole microseconds since 1970-01-01T00:00:00. Times without a zone are
-//! taken as UTC; a day begins at 00:00 UTC. Finer units are floored to the microsecond, which
-//! never moves an event across an `as_of`.
+//! taken as UTC; a day begins at 00:00 UTC unless a [`Calendar`] says otherwise. Finer units are
+//! floored to the microsecond, which never moves an event across an `as_of`.
+
+mod calendar;
 
 use std::fmt;
 
 use jiff::{SignedDuration, Span, civil};
 use serde::{Deserialize, Serialize};
+
+pub use calendar::{Calendar, Period, Periods, Weekday};
 
 use crate::error::{Error, Result};
 
@@ -242,6 +246,8 @@ impl fmt::Display for AsOf {
 pub struct Horizon(u32);
 
 impl Horizon {
+    pub(crate) const DAYS_90: Horizon = Horizon(90);
+
     /// A horizon of `days` days.
     ///
     /// # Errors

@@ -1,103 +1,13 @@
 //! Appending: any sequence of batches equals one build, bit for bit.
 
-use churn_core::events::{
-    Cleaning, DropReason, DuplicatePolicy, EventColumns, EventKind, IdColumn, TextCells, TextColumn,
-};
+use churn_core::events::{Cleaning, DropReason, DuplicatePolicy, EventColumns, EventKind};
 use churn_core::features::{Describer, FeatureSpec, Population, build};
 use churn_core::progress::{Control, Progress, Update};
 use churn_core::{AsOf, ErrorKind, EventLog, TimeUnit};
 use proptest::prelude::*;
+use rows::{Cells, Row, rows};
 
-#[derive(Debug, Clone)]
-struct Row {
-    customer: u16,
-    time: i64,
-    kind: u8,
-    value: u8,
-    channel: u8,
-    order: u8,
-    item: u8,
-}
-
-fn rows(most: usize) -> impl Strategy<Value = Vec<Row>> {
-    let row = (
-        0..12_u16,
-        0..8_i64,
-        1..16_u8,
-        0..3_u8,
-        0..5_u8,
-        0..4_u8,
-        0..6_u8,
-    )
-        .prop_map(|(customer, time, kind, value, channel, order, item)| Row {
-            customer,
-            time,
-            kind,
-            value,
-            channel,
-            order,
-            item,
-        });
-    proptest::collection::vec(row, 0..most)
-}
-
-/// The columns of some rows as owned cells, so that batches can be cut from them.
-struct Cells {
-    texts: Vec<String>,
-    ints: Vec<i64>,
-    times: Vec<i64>,
-    kinds: Vec<u8>,
-    values: Vec<f64>,
-    channels: Vec<u32>,
-    orders: Vec<String>,
-    items: Vec<u64>,
-}
-
-const CHANNELS: [&str; 5] = ["", "email", "sms", "push", "phone"];
-
-impl Cells {
-    fn new(rows: &[Row]) -> Self {
-        Cells {
-            texts: rows.iter().map(|r| format!("c{}", r.customer)).collect(),
-            ints: rows.iter().map(|r| i64::from(r.customer) - 4).collect(),
-            times: rows.iter().map(|r| r.time).collect(),
-            kinds: rows.iter().map(|r| r.kind).collect(),
-            values: rows.iter().map(|r| f64::from(r.value) / 3.0).collect(),
-            channels: rows.iter().map(|r| u32::from(r.channel)).collect(),
-            orders: rows
-                .iter()
-                .map(|r| {
-                    if r.order == 0 {
-                        String::new()
-                    } else {
-                        format!("o{}", r.order)
-                    }
-                })
-                .collect(),
-            items: rows.iter().map(|r| u64::from(r.item)).collect(),
-        }
-    }
-
-    fn with<T>(&self, text: bool, use_columns: impl FnOnce(&EventColumns<'_>) -> T) -> T {
-        let texts: Vec<&str> = self.texts.iter().map(String::as_str).collect();
-        let orders: Vec<&str> = self.orders.iter().map(String::as_str).collect();
-        let ids: IdColumn<'_> = if text {
-            (&texts).into()
-        } else {
-            (&self.ints).into()
-        };
-        let channels = TextColumn::from(TextCells::Coded {
-            codes: self.channels.as_slice().into(),
-            names: CHANNELS.iter().map(|n| (*n).into()).collect(),
-        });
-        let columns = EventColumns::new(ids, &self.times, TimeUnit::Day, &self.kinds)
-            .with_values(&self.values)
-            .with_channels(channels)
-            .with_orders(&orders)
-            .with_items(&self.items);
-        use_columns(&columns)
-    }
-}
+mod rows;
 
 fn cleaning(duplicates: DuplicatePolicy) -> Cleaning {
     Cleaning {
@@ -313,6 +223,38 @@ fn a_cancelled_append_leaves_the_log_as_it_was() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
     assert!(log == before);
+}
+
+#[test]
+fn an_append_stops_before_it_moves_anything_or_not_at_all() {
+    let none = EventLog::from_columns(
+        &EventColumns::new(&["b"], &[1], TimeUnit::Day, EventKind::View),
+        &Cleaning::default(),
+    )
+    .unwrap();
+    let ids: Vec<String> = (0..40_000).map(|i| format!("c{i}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let days = vec![2; ids.len()];
+    let batch = EventColumns::new(&ids, &days, TimeUnit::Day, EventKind::View);
+    for stop_at in 0..3_u64 {
+        let mut log = none.clone();
+        let stop = |update: Update| {
+            let late = update.step == "events.append" && update.done >= stop_at * 16_000;
+            if late {
+                Control::Stop
+            } else {
+                Control::Continue
+            }
+        };
+        let result = log.append_observed(&batch, &Progress::new(&stop));
+        if stop_at == 0 {
+            assert_eq!(result.unwrap_err().what(), "events.append");
+            assert!(log == none);
+        } else {
+            assert_eq!(result.unwrap().new_customers, 40_000);
+            assert_eq!(log.len(), 40_001);
+        }
+    }
 }
 
 #[test]

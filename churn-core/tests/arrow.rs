@@ -25,9 +25,11 @@ use churn_core::arrow::{
     segment_batch,
 };
 use churn_core::events::{
-    Cleaning, ColumnNames, DropReason, EventColumns, EventKind, IdCells, KindColumn, TextCells,
+    Cleaning, ColumnNames, DropReason, EventColumns, EventKind, IdCells, KindColumn, LogStream,
+    MemoryScratch, PartitionedLog, StreamSettings, TextCells,
 };
 use churn_core::features::{FeatureInfo, FeatureTable};
+use churn_core::progress::Progress;
 use churn_core::scoring::Scores;
 use churn_core::segments::Segments;
 use churn_core::{AsOf, Customers, ErrorKind, EventLog, Horizon, Result, TimeUnit, Timestamp};
@@ -55,6 +57,37 @@ fn log(events: &EventBatches) -> Result<EventLog> {
     EventLog::from_columns(&events.columns()?, &cleaning)
 }
 
+fn parts_of(
+    stream: FFI_ArrowArrayStream,
+    names: &ColumnNames,
+) -> Result<PartitionedLog<MemoryScratch>> {
+    let settings = StreamSettings {
+        partitions: 1,
+        ..StreamSettings::default()
+    };
+    let cleaning = Cleaning {
+        unknown_kind: churn_core::events::Policy::Drop,
+        ..Cleaning::default()
+    };
+    let mut parts = LogStream::new(MemoryScratch::new(), &settings, &cleaning)?;
+    parts.push_stream(stream, names, &Progress::none())?;
+    parts.finish(&Progress::none())
+}
+
+#[test]
+fn errors_of_pushed_batches_name_the_row_of_the_stream() {
+    let texts = |times: [&str; 2]| {
+        batch([
+            ("customer", arc(Int64Array::from(vec![1, 2]))),
+            ("time", arc(StringArray::from(times.to_vec()))),
+        ])
+    };
+    let good = texts(["2020-01-01", "2020-01-02"]);
+    let batches = vec![good.clone(), good, texts(["2020-01-03", "soon"])];
+    let error = parts_of(stream(batches), &ColumnNames::default()).unwrap_err();
+    assert_eq!((error.what(), error.row()), ("events.time", Some(5)));
+}
+
 /// The same rows in one chunk, in several with empty ones between, one row each, and through a
 /// C-data stream: all must give the same log.
 fn through_every_door(batch: &RecordBatch, names: &ColumnNames) -> EventLog {
@@ -71,8 +104,15 @@ fn through_every_door(batch: &RecordBatch, names: &ColumnNames) -> EventLog {
         let direct = EventBatches::from_batches(chunks.clone(), names).unwrap();
         assert_eq!(direct.len(), n);
         assert_eq!(log(&direct).unwrap(), whole);
-        let imported = EventBatches::from_stream(stream(chunks), names).unwrap();
+        let imported = EventBatches::from_stream(stream(chunks.clone()), names).unwrap();
         assert_eq!(log(&imported).unwrap(), whole);
+        let parts = parts_of(stream(chunks), names).unwrap();
+        let one = parts.log(0, &Progress::none()).unwrap();
+        assert_eq!(parts.report(), whole.report());
+        assert_eq!(one.customers(), whole.customers());
+        assert_eq!(one.channels(), whole.channels());
+        assert_eq!(one.items(), whole.items());
+        assert_eq!(one.time_range(), whole.time_range());
     }
     let imported = EventBatches::from_stream(stream(vec![batch.clone()]), names).unwrap();
     assert_eq!(log(&imported).unwrap(), whole);

@@ -534,3 +534,90 @@ fn large_logs_equal_a_naive_sort() {
     let of_heavy = rows.iter().filter(|row| row.0 == 3).count();
     assert_eq!(history.customer(row).len(), of_heavy);
 }
+
+/// Ids of every form that a build knows, with the same customers behind them.
+#[test]
+fn the_form_of_the_ids_changes_no_event() {
+    let rows = 150_000_i64;
+    let people: Vec<u64> = (0..rows as u64).map(|i| i * 7_919 % 4_001).collect();
+    let times: Vec<i64> = (0..rows).map(|i| (i * 104_729) % 900_001).collect();
+    let kinds: Vec<u8> = (0..rows).map(|i| 1 + (i % 15) as u8).collect();
+    let values: Vec<f64> = (0..rows).map(|i| (i % 977) as f64).collect();
+    let forms: [fn(u64) -> String; 6] = [
+        |p| format!("{p:04}"),
+        |p| format!("{p:08x}-0000-4000-8000-{:012x}", p * 7),
+        |p| format!("{p:08X}-0000-4000-8000-{:012X}", p * 7),
+        |p| format!("{p:04}@shop-with-a-long-name.example"),
+        // A sample does not show that a few ids are of another form.
+        |p| match p {
+            2_000..2_003 => format!("{p:04} and something that is longer than the others"),
+            _ => format!("{p:04}"),
+        },
+        |p| match p {
+            2_000..2_003 => format!("{p:08x} no uuid at all"),
+            _ => format!("{p:08x}-0000-4000-8000-{:012x}", p * 7),
+        },
+    ];
+    let build = |ids: IdColumn<'_>| {
+        let columns =
+            EventColumns::new(ids, &times, TimeUnit::Second, kinds.as_slice()).with_values(&values);
+        EventLog::from_columns(&columns, &Cleaning::default()).unwrap()
+    };
+    let expected = build((&people).into());
+    let now = AsOf::parse("2100-01-01").unwrap();
+    let events = |log: &EventLog| -> Vec<Vec<churn_core::events::Event>> {
+        let history = log.history(now);
+        let rows = 0..history.customers().len();
+        rows.map(|row| history.customer(row).events().collect())
+            .collect()
+    };
+    let wanted = events(&expected);
+    assert_eq!(wanted.len(), 4_001);
+    for form in forms {
+        let texts: Vec<String> = people.iter().map(|p| form(*p)).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut names: Vec<String> = (0..4_001).map(form).collect();
+        let log = build(texts.as_slice().into());
+        assert!(
+            log.customers()
+                .iter()
+                .eq(names.iter().map(|n| CustomerId::Text(n)))
+        );
+        assert_eq!(events(&log), wanted, "{}", names[0]);
+        // The same as a dictionary, in any order and with names that no row has.
+        names.extend(["", "aaa", "zzz"].map(str::to_owned));
+        names.reverse();
+        let codes: Vec<u32> = people.iter().map(|p| 4_003 - *p as u32).collect();
+        let coded = TextCells::Coded {
+            codes: codes.as_slice().into(),
+            names: names.iter().map(|n| n.as_str().into()).collect(),
+        };
+        assert!(build(coded.into()) == log);
+    }
+}
+
+/// Times too far apart for the shortest records, and so far apart that no word holds them with
+/// a row number.
+#[test]
+fn centuries_in_one_log() {
+    let times: Vec<i64> = (0..20_000_i64)
+        .map(|i| (i * 7_919 % 20_000) * 15_000_000 - 60_000_000_000)
+        .collect();
+    let ids: Vec<i64> = (0..20_000).map(|i| i % 3).collect();
+    let columns = EventColumns::new(&ids, &times, TimeUnit::Second, EventKind::View);
+    let log = EventLog::from_columns(&columns, &Cleaning::default()).unwrap();
+    let mut expected: Vec<Vec<i64>> = vec![Vec::new(); 3];
+    for (id, time) in ids.iter().zip(&times) {
+        expected[*id as usize].push(time * 1_000_000);
+    }
+    let history = log.history(AsOf::parse("9999-01-01").unwrap());
+    for (row, mut expected) in expected.into_iter().enumerate() {
+        expected.sort_unstable();
+        let got: Vec<i64> = history
+            .customer(row)
+            .events()
+            .map(|e| e.time.micros())
+            .collect();
+        assert_eq!(got, expected);
+    }
+}

@@ -40,6 +40,9 @@ fn a_simulated_shop_is_told_in_tables_and_stories() {
         "risk",
         "Plan as of",
         "Churn probability within 90 days",
+        "Journeys from ",
+        "held back by quiet_hours",
+        "contacts per customer:",
     ] {
         assert!(text.contains(part), "{part:?} is missing in\n{text}");
     }

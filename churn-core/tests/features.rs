@@ -5,7 +5,7 @@ use std::sync::Arc;
 use churn_core::events::{Cleaning, CustomerHistory, EventColumns, EventKind, EventLog};
 use churn_core::features::{
     CustomFeature, Describer, FeatureInfo, FeatureSpec, FeatureTable, Population, SummarySettings,
-    build, build_observed, build_with, summarize,
+    build, build_many, build_observed, build_with, summarize,
 };
 use churn_core::progress::{Control, Progress};
 use churn_core::{AsOf, ErrorKind, TimeUnit, Timestamp};
@@ -211,6 +211,27 @@ proptest! {
     }
 
     #[test]
+    fn many_instants_are_each_what_one_would_be(
+        rows in rows(),
+        days in prop::collection::vec(prop_oneof![-500_i64..60, -40_i64..10], 0..9),
+        few in any::<bool>(),
+    ) {
+        let log = log(&rows);
+        let instants: Vec<AsOf> = days.iter().map(|day| as_of(NOW + day * DAY)).collect();
+        let spec = if few {
+            spec().with_features(["orders", "lifecycle_stage", "value_trend_30d", "activity"])
+        } else {
+            spec().with_custom(Events)
+        };
+        let tables = build_many(&log, &instants, &spec, &Progress::none()).unwrap();
+        prop_assert_eq!(tables.len(), instants.len());
+        for (table, as_of) in tables.iter().zip(&instants) {
+            prop_assert_eq!(table.as_of(), *as_of);
+            assert_same_bits(table, &build(&log.history(*as_of), &spec).unwrap());
+        }
+    }
+
+    #[test]
     fn selection_gives_the_columns_of_the_full_table(rows in rows(), picks in prop::collection::vec(any::<prop::sample::Index>(), 1..6)) {
         let log = log(&rows);
         let history = log.history(as_of(NOW));
@@ -298,6 +319,35 @@ fn number_of_threads_does_not_matter() {
 }
 
 #[test]
+fn many_instants_of_many_customers_for_any_number_of_threads() {
+    let log = many();
+    let instants: Vec<AsOf> = [0, 40, 699, 7, 40, 350, 702]
+        .map(|days| as_of(NOW - days * DAY))
+        .to_vec();
+    let tables = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.unwrap()
+            .install(|| build_many(&log, &instants, &spec(), &Progress::none()).unwrap())
+    };
+    let one = tables(1);
+    for (table, as_of) in one.iter().zip(&instants) {
+        assert_same_bits(table, &build(&log.history(*as_of), &spec()).unwrap());
+    }
+    assert!(one[0].len() > one[2].len() && one[6].is_empty());
+    for threads in [2, 7] {
+        for (a, b) in one.iter().zip(tables(threads)) {
+            assert_same_bits(a, &b);
+        }
+    }
+    let error = build_many(&log, &instants, &spec(), &Progress::new(&|_| Control::Stop));
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
+    // Settings are checked even where there is no instant.
+    let wrong = spec().with_features(["order"]);
+    let error = build_many(&log, &[], &wrong, &Progress::none()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnknownName);
+}
+
+#[test]
 fn progress_is_reported_and_can_stop() {
     let log = many();
     let history = log.history(as_of(NOW));
@@ -361,6 +411,18 @@ fn small_and_large_histories_work() {
         let orders = if spread == 0 { 1.0 } else { 1e6 };
         assert_eq!(table.column("orders").unwrap(), [orders]);
         assert!(table.matrix().iter().all(|value| !value.is_infinite()));
+    }
+}
+
+#[derive(Debug)]
+struct Events;
+
+impl CustomFeature for Events {
+    fn info(&self) -> FeatureInfo {
+        FeatureInfo::new("events", "count", "events before as_of")
+    }
+    fn value(&self, customer: &CustomerHistory<'_>) -> f64 {
+        customer.len() as f64
     }
 }
 

@@ -1,5 +1,8 @@
 //! Replays `golden/*.json`, the numbers that all languages must agree on; see `golden/README.md`.
 
+#[path = "golden/journey.rs"]
+mod journey;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -9,8 +12,8 @@ use churn_core::events::{
     TextColumn, TimeColumn, ValueColumn,
 };
 use churn_core::features::{
-    FeatureInfo, FeatureSpec, FeatureTable, Population, SummarySettings, build, build_observed,
-    build_with, summarize,
+    FeatureInfo, FeatureSpec, FeatureTable, Population, SummarySettings, build, build_many,
+    build_observed, build_with, summarize,
 };
 use churn_core::progress::Progress;
 use churn_core::scoring::Scorecard;
@@ -25,13 +28,17 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// Every operation that a golden file may name, each of which some file must name.
-const OPERATIONS: [&str; 16] = [
+const OPERATIONS: [&str; 20] = [
     "defaults",
     "errors",
     "events.clean",
+    "events.load",
     "features.build",
     "features.population",
     "features.summary",
+    "journey.lots",
+    "journey.replay",
+    "journey.steps",
     "scoring.reasons",
     "scoring.scorecard",
     "segments.grid",
@@ -53,13 +60,19 @@ fn answer(operation: &str, inputs: Inputs) -> Result<Value> {
             Ok(describe(&error))
         }
         "events.clean" => events_clean(&inputs),
+        "events.load" => events_load(&inputs),
         "features.build" => {
             let log = inputs.log()?;
             let table = build(&log.history(inputs.as_of()?), &inputs.features()?)?;
             Ok(columns(&table))
         }
+        "features.many" => features_many(&inputs),
+        "features.needs" => Ok(json!(inputs.features()?.needs()?)),
         "features.population" => features_population(&inputs),
         "features.summary" => features_summary(&inputs),
+        "journey.lots" => Ok(journey::lots(&inputs)),
+        "journey.replay" => journey::replay(&inputs),
+        "journey.steps" => journey::steps(&inputs),
         "scoring.reasons" => scoring_reasons(&inputs),
         "scoring.scorecard" => scoring_scorecard(&inputs),
         "segments.grid" => Ok(segments(&inputs.grid()?.assign(&inputs.table()?)?)),
@@ -98,6 +111,32 @@ fn events_clean(inputs: &Inputs) -> Result<Value> {
         "customers": ids(log.customers()),
         "channels": log.channels(),
     }))
+}
+
+fn events_load(inputs: &Inputs) -> Result<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/saved");
+    let file = fs::read(path.join(inputs.text("file"))).unwrap();
+    let loaded = EventLog::from_bytes(&file)?;
+    let table = build(&loaded.history(inputs.as_of()?), &inputs.features()?)?;
+    let mut answer = columns(&table);
+    let mut same = true;
+    for log in [loaded, inputs.log()?] {
+        let mut saved = Vec::new();
+        log.save(&mut saved)?;
+        same &= saved == file;
+    }
+    answer["same_file"] = json!(same);
+    Ok(answer)
+}
+
+fn features_many(inputs: &Inputs) -> Result<Value> {
+    let instants = inputs.field("instants").as_array().unwrap().iter();
+    let instants: Vec<AsOf> = instants
+        .map(|as_of| AsOf::parse(as_of.as_str().unwrap()))
+        .collect::<Result<_>>()?;
+    let spec = inputs.features()?;
+    let tables = build_many(&inputs.log()?, &instants, &spec, &Progress::none())?;
+    Ok(json!({"tables": tables.iter().map(columns).collect::<Vec<_>>()}))
 }
 
 fn features_population(inputs: &Inputs) -> Result<Value> {

@@ -8,6 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["error"],
     &["math", "time", "text", "settings"],
     &["customers", "progress"],
+    &["sections"],
     &["metrics"],
     &["events"],
     &["features"],

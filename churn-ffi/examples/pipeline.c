@@ -1,5 +1,5 @@
 /*
- * The main job in C: from an event log to who gets what.
+ * The main job in C: from an event log to who gets what, and the first 90 days of the journeys.
  *
  *     pipeline                                  the simulated shop
  *     pipeline FILE AS_OF OUT OPTIONS CLEANING  a CSV file, plain or gzip, with the columns customer,
@@ -48,6 +48,28 @@ static unsigned char *read_file(const char *path, size_t *length) {
     }
     fclose(file);
     return bytes;
+}
+
+/* Who would be contacted when in the 90 days from `as_of` on, and what the contact policy held back. */
+static churn_status print_journeys(const churn_event_log *log, const char *as_of,
+                                   churn_error **error) {
+    churn_journey_replay *replay = NULL;
+    churn_texts *calendar = NULL;
+    const char *text = NULL;
+    churn_status status =
+        churn_journey_replay_run(log, as_of, NULL, NULL, NULL, NULL, &replay, error);
+    if (status == CHURN_OK) {
+        status = churn_journey_replay_calendar(replay, 10, &calendar, error);
+    }
+    if (status == CHURN_OK) {
+        status = churn_texts_get(calendar, 0, &text, error);
+    }
+    if (status == CHURN_OK) {
+        printf("The first 90 days of the journeys\n%s\n", text);
+    }
+    churn_texts_free(calendar);
+    churn_journey_replay_free(replay);
+    return status;
 }
 
 /* One line per group of a segmentation. */
@@ -124,6 +146,9 @@ static churn_status run(const churn_event_log *log, const char *as_of, const cha
     if (status == CHURN_OK) {
         printf("\n%s\n\n", summary);
         status = print_stories(result, error);
+    }
+    if (status == CHURN_OK) {
+        status = print_journeys(log, as_of, error);
     }
     if (status == CHURN_OK && out != NULL) {
         status = write_plan(result, out, error);

@@ -219,6 +219,11 @@
 #define CHURN_WHY_NONE_NOTHING_OPEN 2
 
 /**
+ * A table that an analysis made.
+ */
+typedef struct churn_analysis churn_analysis;
+
+/**
  * What an append did.
  */
 typedef struct churn_appended churn_appended;
@@ -241,10 +246,20 @@ typedef struct churn_cleaning_report churn_cleaning_report;
 typedef struct churn_columns churn_columns;
 
 /**
+ * A fitted Cox model.
+ */
+typedef struct churn_cox churn_cox;
+
+/**
  * The customers of a table in ascending order of id. Those read from a table belong to it and must
  * not be freed; those made with churn_customers_from_… are freed with churn_customers_free.
  */
 typedef struct churn_customers churn_customers;
+
+/**
+ * Describes one customer at a time, with the numbers that a table would have.
+ */
+typedef struct churn_describer churn_describer;
 
 /**
  * What went wrong and where; made by a call that fails, freed by the caller.
@@ -266,6 +281,17 @@ typedef struct churn_feature_table churn_feature_table;
  * A proven map from recency, frequency and monetary scores to segments.
  */
 typedef struct churn_grid churn_grid;
+
+/**
+ * Takes batches of events one by one and spreads them over files, customer by customer.
+ */
+typedef struct churn_log_stream churn_log_stream;
+
+/**
+ * The logs of a stream, one per partition, in files that go with it. Every customer is in one
+ * partition with all events.
+ */
+typedef struct churn_partitioned_log churn_partitioned_log;
 
 /**
  * One action per customer, or none, with channels, expected response and costs. Independent of the
@@ -320,6 +346,11 @@ typedef struct churn_summary churn_summary;
  * A list of texts made by a call and freed by the caller.
  */
 typedef struct churn_texts churn_texts;
+
+/**
+ * A fitted Weibull accelerated-failure-time model.
+ */
+typedef struct churn_weibull churn_weibull;
 
 /**
  * Everything the flow found out, table by table; all rows are the same customers. The tables belong
@@ -839,6 +870,30 @@ churn_status churn_event_log_append(churn_event_log *log,
                                     churn_error **error);
 
 /**
+ * Adds the rows of a CSV file, plain or gzip, from memory, as churn_event_log_append does. `options`
+ * is as for churn_event_log_read_csv, `progress` and `appended` may be NULL.
+ */
+churn_status churn_event_log_append_csv(churn_event_log *log,
+                                        const uint8_t *bytes,
+                                        size_t byte_count,
+                                        const char *options,
+                                        const churn_progress *progress,
+                                        churn_appended **appended,
+                                        churn_error **error);
+
+/**
+ * Adds the rows of an Arrow C stream as churn_event_log_append does. The stream is moved into the
+ * call and released, whether it succeeds or fails. `names` is as for churn_event_log_read_stream,
+ * `progress` and `appended` may be NULL.
+ */
+churn_status churn_event_log_append_stream(churn_event_log *log,
+                                           struct ArrowArrayStream *stream,
+                                           const char *names,
+                                           const churn_progress *progress,
+                                           churn_appended **appended,
+                                           churn_error **error);
+
+/**
  * Number of customers whose events changed; 0 for NULL.
  */
 size_t churn_appended_touched_count(const churn_appended *appended);
@@ -984,6 +1039,238 @@ churn_status churn_feature_table_export(const churn_feature_table *table,
  * Frees a table; what was read from it (customers, columns, texts) goes with it. NULL is fine.
  */
 void churn_feature_table_free(churn_feature_table *table);
+
+/**
+ * Writes a log to a file in the library's own form. At `path` (UTF-8) there is the old file, if any,
+ * until the new one is whole. `progress` may be NULL.
+ */
+churn_status churn_event_log_save_file(const churn_event_log *log,
+                                       const char *path,
+                                       const churn_progress *progress,
+                                       churn_error **error);
+
+/**
+ * Reads a log that churn_event_log_save_file wrote. A file that is cut short, damaged, forged or of
+ * a newer version fails with CHURN_INVALID_VALUE, naming the place. `progress` may be NULL.
+ */
+churn_status churn_event_log_load_file(const char *path,
+                                       const churn_progress *progress,
+                                       churn_event_log **log,
+                                       churn_error **error);
+
+/**
+ * The content of the file that churn_event_log_save_file would write. `progress` may be NULL.
+ */
+churn_status churn_event_log_save(const churn_event_log *log,
+                                  const churn_progress *progress,
+                                  churn_bytes **bytes,
+                                  churn_error **error);
+
+/**
+ * Reads a saved log from the bytes of its whole file, e.g. a memory-mapped one, which are not needed
+ * any more then. `progress` may be NULL.
+ */
+churn_status churn_event_log_load(const uint8_t *bytes,
+                                  size_t byte_count,
+                                  const churn_progress *progress,
+                                  churn_event_log **log,
+                                  churn_error **error);
+
+/**
+ * A feature table as the content of a file, bit for bit; its population is not in it. `progress`
+ * may be NULL.
+ */
+churn_status churn_feature_table_save(const churn_feature_table *table,
+                                      const churn_progress *progress,
+                                      churn_bytes **bytes,
+                                      churn_error **error);
+
+/**
+ * Reads a saved feature table from the bytes of its whole file. `progress` may be NULL.
+ */
+churn_status churn_feature_table_load(const uint8_t *bytes,
+                                      size_t byte_count,
+                                      const churn_progress *progress,
+                                      churn_feature_table **table,
+                                      churn_error **error);
+
+/**
+ * Prepares to describe customers as of an instant. `spec` is as for churn_feature_table_build;
+ * `population` NULL learns from all customers of the log now.
+ */
+churn_status churn_describer_new(const churn_event_log *log,
+                                 const char *as_of,
+                                 const char *spec,
+                                 const churn_population *population,
+                                 churn_describer **describer,
+                                 churn_error **error);
+
+/**
+ * Number of features; 0 for NULL.
+ */
+size_t churn_describer_feature_count(const churn_describer *describer);
+
+/**
+ * Name of a feature, in the order of the values; valid until the describer is freed.
+ */
+churn_status churn_describer_feature(const churn_describer *describer,
+                                     size_t index,
+                                     const char **name,
+                                     churn_error **error);
+
+/**
+ * Writes the features of one customer, given by the row among the customers of the log as it is now
+ * (churn_customers_find_...), into the first of `room` values; churn_describer_feature_count says
+ * how many there are. Fails with CHURN_UNKNOWN_NAME for a customer without event before the instant,
+ * and with CHURN_MISALIGNED once the log has other channels: make a new describer then.
+ */
+churn_status churn_describer_describe(churn_describer *describer,
+                                      const churn_event_log *log,
+                                      size_t row,
+                                      double *values,
+                                      size_t room,
+                                      churn_error **error);
+
+/**
+ * Frees a describer; NULL is fine.
+ */
+void churn_describer_free(churn_describer *describer);
+
+/**
+ * Makes a table that is up to date with a log that was appended to. `touched` are the rows of all
+ * customers whose events changed since `table` was made, as churn_appended_touched tells them; only
+ * they are described anew. `spec` is that of the table, `population` the one it was built with:
+ * equal, bit for bit, to churn_feature_table_build_with on the whole log. `progress` may be NULL.
+ */
+churn_status churn_feature_table_refresh(const churn_feature_table *table,
+                                         const churn_event_log *log,
+                                         const size_t *touched,
+                                         size_t touched_count,
+                                         const char *spec,
+                                         const churn_population *population,
+                                         const churn_progress *progress,
+                                         churn_feature_table **refreshed,
+                                         churn_error **error);
+
+/**
+ * Opens a stream. `scratch` is a folder (UTF-8) in which it makes one of its own; NULL = that of the
+ * system for temporary files. `settings` is JSON with the fields of the core's StreamSettings and
+ * `cleaning` with those of its Cleaning (NULL = defaults).
+ */
+churn_status churn_log_stream_new(const char *scratch,
+                                  const char *settings,
+                                  const char *cleaning,
+                                  churn_log_stream **stream,
+                                  churn_error **error);
+
+/**
+ * Adds a batch. Rows are cleaned as in one log of all of them; errors name the row in the whole
+ * stream, and a batch that fails or is cancelled leaves the stream as it was. `progress` may be
+ * NULL.
+ */
+churn_status churn_log_stream_push(churn_log_stream *stream,
+                                   const churn_columns *columns,
+                                   const churn_progress *progress,
+                                   churn_error **error);
+
+/**
+ * Adds all batches of an Arrow C stream one by one; those before one that fails stay. The stream is
+ * moved into the call and released, whether it succeeds or fails. `names` is as for
+ * churn_event_log_read_stream, `progress` may be NULL.
+ */
+churn_status churn_log_stream_push_stream(churn_log_stream *stream,
+                                          struct ArrowArrayStream *batches,
+                                          const char *names,
+                                          const churn_progress *progress,
+                                          churn_error **error);
+
+/**
+ * Adds a CSV file, plain or gzip, however long, by its path (UTF-8), about a million rows at a time;
+ * those before a row that fails stay. `options` is as for churn_event_log_read_csv, `progress` may
+ * be NULL.
+ */
+churn_status churn_log_stream_push_csv_file(churn_log_stream *stream,
+                                            const char *path,
+                                            const char *options,
+                                            const churn_progress *progress,
+                                            churn_error **error);
+
+/**
+ * Number of rows pushed so far; 0 for NULL and once the stream is finished.
+ */
+uint64_t churn_log_stream_rows(const churn_log_stream *stream);
+
+/**
+ * Orders the partitions one after another. The stream is used up, whether this succeeds or fails,
+ * and still has to be freed. `progress` may be NULL.
+ */
+churn_status churn_log_stream_finish(churn_log_stream *stream,
+                                     const churn_progress *progress,
+                                     churn_partitioned_log **log,
+                                     churn_error **error);
+
+/**
+ * Frees a stream and its files; NULL is fine.
+ */
+void churn_log_stream_free(churn_log_stream *stream);
+
+/**
+ * Number of partitions; 0 for NULL.
+ */
+size_t churn_partitioned_log_partitions(const churn_partitioned_log *log);
+
+/**
+ * Number of events of all partitions; 0 for NULL.
+ */
+uint64_t churn_partitioned_log_len(const churn_partitioned_log *log);
+
+/**
+ * Number of customers of all partitions; 0 for NULL.
+ */
+uint64_t churn_partitioned_log_customer_count(const churn_partitioned_log *log);
+
+/**
+ * What cleaning did to the whole stream, valid until the log is freed; NULL for NULL.
+ */
+const churn_cleaning_report *churn_partitioned_log_report(const churn_partitioned_log *log);
+
+/**
+ * The log of one partition, with the channels of the whole stream. `progress` may be NULL.
+ */
+churn_status churn_partitioned_log_log(const churn_partitioned_log *partitioned,
+                                       size_t partition,
+                                       const churn_progress *progress,
+                                       churn_event_log **log,
+                                       churn_error **error);
+
+/**
+ * What all customers of all partitions together teach, for churn_partitioned_log_features. `as_of`
+ * and `spec` are as for churn_feature_table_build, `progress` may be NULL.
+ */
+churn_status churn_partitioned_log_learn(const churn_partitioned_log *log,
+                                         const char *as_of,
+                                         const char *spec,
+                                         const churn_progress *progress,
+                                         churn_population **population,
+                                         churn_error **error);
+
+/**
+ * Builds the feature table of one partition. The tables of all partitions together hold the rows of
+ * the one table of the whole log, bit for bit. `progress` may be NULL.
+ */
+churn_status churn_partitioned_log_features(const churn_partitioned_log *log,
+                                            size_t partition,
+                                            const char *as_of,
+                                            const char *spec,
+                                            const churn_population *population,
+                                            const churn_progress *progress,
+                                            churn_feature_table **table,
+                                            churn_error **error);
+
+/**
+ * Frees the logs of a stream and their files; NULL is fine.
+ */
+void churn_partitioned_log_free(churn_partitioned_log *log);
 
 /**
  * Summarizes the purchases strictly before `as_of` (a date or date and time in text); customers who
@@ -1622,6 +1909,238 @@ churn_status churn_win_back_plan_csv(const churn_win_back *result,
  * Frees the result with all its tables; NULL is fine.
  */
 void churn_win_back_free(churn_win_back *result);
+
+/**
+ * Number of rows; 0 for NULL.
+ */
+size_t churn_analysis_len(const churn_analysis *analysis);
+
+/**
+ * A column as numbers, one per row, valid until the analysis is freed: null is NaN, flags are 0 and
+ * 1, instants are microseconds since 1970-01-01 UTC. Texts are read through the export.
+ */
+churn_status churn_analysis_numbers(const churn_analysis *analysis,
+                                    const char *column,
+                                    const double **numbers,
+                                    churn_error **error);
+
+/**
+ * What describes the analysis as a whole, as JSON (e.g. {"median":56.0}), valid until it is freed;
+ * NULL for NULL.
+ */
+const char *churn_analysis_facts(const churn_analysis *analysis);
+
+/**
+ * Writes the table as an Arrow C stream, which is independent of the analysis; release it. What
+ * stood in `stream` is overwritten.
+ */
+churn_status churn_analysis_export(const churn_analysis *analysis,
+                                   struct ArrowArrayStream *stream,
+                                   churn_error **error);
+
+/**
+ * Frees an analysis; its columns go with it. NULL is fine.
+ */
+void churn_analysis_free(churn_analysis *analysis);
+
+/**
+ * A Kaplan–Meier curve, one row per distinct time: "time", "at_risk", "events", "censored",
+ * "survival", "lower", "upper". Facts: "median" (null if the curve never falls to half). `settings`
+ * is JSON with the fields of the core's KaplanMeier, NULL = defaults.
+ */
+churn_status churn_kaplan_meier(const double *durations,
+                                const uint8_t *event_observed,
+                                const double *entry,
+                                size_t rows,
+                                const char *settings,
+                                churn_analysis **analysis,
+                                churn_error **error);
+
+/**
+ * A Nelson–Aalen curve, one row per distinct time: "time", "at_risk", "events", "censored",
+ * "cumulative_hazard", "lower", "upper". `settings` is JSON with the fields of the core's
+ * NelsonAalen, NULL = defaults.
+ */
+churn_status churn_nelson_aalen(const double *durations,
+                                const uint8_t *event_observed,
+                                const double *entry,
+                                size_t rows,
+                                const char *settings,
+                                churn_analysis **analysis,
+                                churn_error **error);
+
+/**
+ * A log-rank test of two or more groups, numbered from 0 on: "size", "observed", "expected" by
+ * group. Facts: "statistic", "degrees_of_freedom", "p_value". `weights` is JSON: "log_rank" (NULL),
+ * "wilcoxon", "tarone_ware" or {"fleming_harrington": {"p": 0, "q": 1}}.
+ */
+churn_status churn_log_rank(const double *durations,
+                            const uint8_t *event_observed,
+                            const double *entry,
+                            const uint32_t *groups,
+                            size_t rows,
+                            const char *weights,
+                            churn_analysis **analysis,
+                            churn_error **error);
+
+/**
+ * Fits a Cox model. `covariates` holds `count` columns of `rows` values, one after the other;
+ * `strata` the group of each row, or NULL. `settings` is JSON with the fields of the core's CoxPh,
+ * NULL = defaults; `progress` may be NULL.
+ */
+churn_status churn_cox_fit(const double *durations,
+                           const uint8_t *event_observed,
+                           const double *entry,
+                           const uint32_t *strata,
+                           size_t rows,
+                           const char *const *names,
+                           const double *covariates,
+                           size_t count,
+                           const char *settings,
+                           const churn_progress *progress,
+                           churn_cox **model,
+                           churn_error **error);
+
+/**
+ * The coefficients of a Cox model: "covariate", "coefficient", "standard_error", "z", "p_value",
+ * "lower", "upper". Facts: "log_likelihood", "null_log_likelihood", "likelihood_ratio",
+ * "likelihood_ratio_p_value", "concordance", "iterations", "rows", "events".
+ */
+churn_status churn_cox_summary(const churn_cox *model,
+                               churn_analysis **analysis,
+                               churn_error **error);
+
+/**
+ * Breslow's baseline of a row whose covariates are the means: "stratum", "time",
+ * "cumulative_hazard".
+ */
+churn_status churn_cox_baseline(const churn_cox *model,
+                                churn_analysis **analysis,
+                                churn_error **error);
+
+/**
+ * Probability that each row lasts longer than each time: time j of row i at `j * rows + i`, so
+ * `survival` has room for `rows` × `time_count` values. `covariates` holds the columns of the fit in
+ * their order; `strata` is NULL for a model without; with `conditional_after` (one time per row, or
+ * NULL) the probability to last that much longer, given that the spell has run that long.
+ */
+churn_status churn_cox_survival(const churn_cox *model,
+                                const double *covariates,
+                                const uint32_t *strata,
+                                const double *conditional_after,
+                                size_t rows,
+                                const double *times,
+                                size_t time_count,
+                                double *survival,
+                                churn_error **error);
+
+/**
+ * Frees a Cox model; NULL is fine.
+ */
+void churn_cox_free(churn_cox *model);
+
+/**
+ * Fits a Weibull accelerated-failure-time model; `count` may be 0 for the durations alone.
+ * `settings` is JSON with the fields of the core's WeibullAft, NULL = defaults.
+ */
+churn_status churn_weibull_fit(const double *durations,
+                               const uint8_t *event_observed,
+                               size_t rows,
+                               const char *const *names,
+                               const double *covariates,
+                               size_t count,
+                               const char *settings,
+                               churn_weibull **model,
+                               churn_error **error);
+
+/**
+ * The intercept, the coefficients and the logarithm of the shape ("log_shape") of a Weibull model:
+ * "covariate", "coefficient", "standard_error", "z", "p_value", "lower", "upper". Facts: "shape",
+ * "scale", "log_likelihood", "null_log_likelihood", "likelihood_ratio", "likelihood_ratio_p_value",
+ * "concordance" (null without covariates), "iterations".
+ */
+churn_status churn_weibull_summary(const churn_weibull *model,
+                                   churn_analysis **analysis,
+                                   churn_error **error);
+
+/**
+ * As churn_cox_survival, for a Weibull model fitted with covariates.
+ */
+churn_status churn_weibull_survival(const churn_weibull *model,
+                                    const double *covariates,
+                                    const double *conditional_after,
+                                    size_t rows,
+                                    const double *times,
+                                    size_t time_count,
+                                    double *survival,
+                                    churn_error **error);
+
+/**
+ * Frees a Weibull model; NULL is fine.
+ */
+void churn_weibull_free(churn_weibull *model);
+
+/**
+ * Brier scores of predicted survival (time j of row i at `j * rows + i`) at each of the ascending
+ * times, and their mean over the span; the chance of being censored is learned from the same
+ * spells. `scores` has room for `time_count` values or is NULL.
+ */
+churn_status churn_survival_brier(const double *durations,
+                                  const uint8_t *event_observed,
+                                  size_t rows,
+                                  const double *survival,
+                                  const double *times,
+                                  size_t time_count,
+                                  double *scores,
+                                  double *integrated,
+                                  churn_error **error);
+
+/**
+ * Gaps between purchase days, the open ones cut at `as_of`: "customer", "purchases_before",
+ * "duration" (days), "event_observed".
+ */
+churn_status churn_purchase_gaps(const churn_event_log *log,
+                                 const char *as_of,
+                                 churn_analysis **analysis,
+                                 churn_error **error);
+
+/**
+ * Who came back, one row per cohort and period: "cohort" (its first day), "start", "size",
+ * "cohort_complete", "from_period", "to_period", "retained", "share" (null where the time has not
+ * begun), "complete". Facts: "periods" (pairs), "weighted" and "simple", the two mean curves.
+ * `settings` is JSON with the fields of the core's RetentionSettings, NULL = defaults; `progress` may
+ * be NULL.
+ */
+churn_status churn_retention(const churn_event_log *log,
+                             const char *as_of,
+                             const char *settings,
+                             const churn_progress *progress,
+                             churn_analysis **analysis,
+                             churn_error **error);
+
+/**
+ * Customers by state, one row per period: "period" (its first day), "start", "new", "returning",
+ * "resurrecting", "dormant", "complete". `settings` is JSON with the fields of the core's
+ * LifecycleSettings, NULL = defaults; `progress` may be NULL.
+ */
+churn_status churn_lifecycle_over_time(const churn_event_log *log,
+                                       const char *as_of,
+                                       const char *settings,
+                                       const churn_progress *progress,
+                                       churn_analysis **analysis,
+                                       churn_error **error);
+
+/**
+ * Customers by the number of periods in which they were active: "periods", "customers". Facts:
+ * "ratio" (null where nobody was), "complete". `settings` is JSON with the fields of the core's
+ * StickinessSettings, NULL = defaults; `progress` may be NULL.
+ */
+churn_status churn_stickiness(const churn_event_log *log,
+                              const char *as_of,
+                              const char *settings,
+                              const churn_progress *progress,
+                              churn_analysis **analysis,
+                              churn_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,15 +1,19 @@
 //! New events into an existing log.
 
+use std::ffi::c_char;
 use std::ptr;
 
-use churn_core::events::Appended;
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use churn_core::arrow::EventBatches;
+use churn_core::events::{Appended, ColumnNames, CsvEvents, CsvOptions};
 
+use crate::arrow;
 use crate::cleaning::churn_cleaning_report;
 use crate::columns::churn_columns;
 use crate::error::{churn_error, churn_status};
 use crate::events::churn_event_log;
 use crate::guard::{self, Out, guard};
-use crate::progress::churn_progress;
+use crate::progress::{churn_progress, observe};
 
 /// What an append did.
 pub struct churn_appended {
@@ -40,17 +44,88 @@ pub unsafe extern "C" fn churn_event_log_append(
                 Out::optional(appended),
             )
         };
-        let appended = log.append(&columns, progress)?;
-        if let Some(out) = out {
-            out.write_handle(churn_appended {
-                report: churn_cleaning_report::new(&appended.report),
-                appended,
-            });
-        }
+        tell(log.append(&columns, progress)?, out);
         Ok(())
     };
     // SAFETY: the caller hands over NULL or a place for one pointer.
     unsafe { guard(error, body) }
+}
+
+/// Adds the rows of a CSV file, plain or gzip, from memory, as churn_event_log_append does. `options`
+/// is as for churn_event_log_read_csv, `progress` and `appended` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_event_log_append_csv(
+    log: *mut churn_event_log,
+    bytes: *const u8,
+    byte_count: usize,
+    options: *const c_char,
+    progress: *const churn_progress,
+    appended: *mut *mut churn_appended,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or a log that nobody else uses now, and NULL or what
+        // each other type says.
+        let (log, bytes, mut options, progress, out) = unsafe {
+            (
+                guard::handle_mut(log, "log")?,
+                guard::slice(bytes, byte_count, "bytes")?,
+                guard::settings::<CsvOptions>(options, "csv")?,
+                progress.as_ref(),
+                Out::optional(appended),
+            )
+        };
+        options.total_bytes.get_or_insert(byte_count as u64);
+        let events = observe(progress, |progress| {
+            CsvEvents::read(bytes, &options, progress)
+        })?;
+        tell(log.append(&events.columns(), progress)?, out);
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// Adds the rows of an Arrow C stream as churn_event_log_append does. The stream is moved into the
+/// call and released, whether it succeeds or fails. `names` is as for churn_event_log_read_stream,
+/// `progress` and `appended` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_event_log_append_stream(
+    log: *mut churn_event_log,
+    stream: *mut FFI_ArrowArrayStream,
+    names: *const c_char,
+    progress: *const churn_progress,
+    appended: *mut *mut churn_appended,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or a log that nobody else uses now, and NULL or what
+        // each other type says. The stream comes first, so that it is released whatever is wrong
+        // with the rest.
+        let (stream, log, names, progress, out) = unsafe {
+            (
+                arrow::take_stream(stream)?,
+                guard::handle_mut(log, "log")?,
+                guard::settings::<ColumnNames>(names, "names")?,
+                progress.as_ref(),
+                Out::optional(appended),
+            )
+        };
+        let events = EventBatches::from_stream(stream, &names)?;
+        tell(log.append(&events.columns()?, progress)?, out);
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+fn tell(appended: Appended, out: Option<Out<*mut churn_appended>>) {
+    if let Some(out) = out {
+        out.write_handle(churn_appended {
+            report: churn_cleaning_report::new(&appended.report),
+            appended,
+        });
+    }
 }
 
 /// Number of customers whose events changed; 0 for NULL.

@@ -103,7 +103,7 @@ pub unsafe extern "C" fn churn_cleaning_report_money(
 
 /// Rows that were dropped for a reason, and their money (currency). `reason` is "missing_customer",
 /// "missing_time", "impossible_time", "unknown_kind", "missing_value", "non_finite_value",
-/// "negative_value" or "duplicate". Each output may be NULL.
+/// "negative_value", "duplicate" or "not_asked_for". Each output may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_cleaning_report_dropped(
     report: *const churn_cleaning_report,

@@ -7,8 +7,9 @@ use crate::guard::{self, Out, guard};
 use crate::texts::churn_texts;
 
 /// The default settings of one step as JSON, a list of one text; handed back to that step they
-/// change nothing. `name` is "cleaning", "names", "csv", "features", "summary", "scorecard",
-/// "risk_tiers", "grid", "playbook", "winback" or "shop"; errors about these settings begin with it.
+/// change nothing. `name` is "cleaning", "names", "csv", "stream", "features", "summary", "scorecard",
+/// "risk_tiers", "grid", "playbook", "journey", "policy", "learning", "journeys", "winback" or "shop";
+/// errors about these settings begin with it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_defaults_json(
     name: *const c_char,

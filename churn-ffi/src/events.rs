@@ -77,7 +77,7 @@ impl Shown {
 }
 
 impl churn_event_log {
-    fn new(log: EventLog) -> Self {
+    pub(crate) fn new(log: EventLog) -> Self {
         churn_event_log {
             shown: Shown::new(&log),
             log,
@@ -208,7 +208,7 @@ pub unsafe extern "C" fn churn_event_log_read_stream(
         };
         let events = EventBatches::from_stream(stream, &names)?;
         out.write_handle(churn_event_log::build(
-            &events.columns()?,
+            &events.columns_for(&cleaning)?,
             &cleaning,
             progress,
         )?);
@@ -246,7 +246,7 @@ pub unsafe extern "C" fn churn_event_log_read_array(
         // SAFETY: the caller says that the array follows the Arrow specification.
         let events = unsafe { taken.events(&names) }?;
         out.write_handle(churn_event_log::build(
-            &events.columns()?,
+            &events.columns_for(&cleaning)?,
             &cleaning,
             progress,
         )?);

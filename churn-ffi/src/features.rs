@@ -7,7 +7,7 @@ use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use churn_core::AsOf;
 use churn_core::arrow::feature_batch;
 use churn_core::features::{
-    FeatureInfo, FeatureSpec, FeatureTable, Population, build_observed, build_with,
+    FeatureInfo, FeatureSpec, FeatureTable, Population, build_many, build_observed, build_with,
 };
 
 use crate::arrow::export;
@@ -17,7 +17,7 @@ use crate::events::churn_event_log;
 use crate::guard::{self, Out, guard, in_range};
 use crate::held::Held;
 use crate::progress::{churn_progress, observe};
-use crate::texts::LazyText;
+use crate::texts::{LazyText, churn_texts};
 
 /// Features of all customers as of one instant. NaN stands only where a feature is undefined.
 pub struct churn_feature_table {
@@ -205,6 +205,75 @@ pub unsafe extern "C" fn churn_feature_table_build_with(
             build_with(&history, &spec, population.population(), progress)
         })?;
         table.write_handle(churn_feature_table::new(built));
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// Builds the features as of `count` instants, in any order, in one pass over the log. `tables` has
+/// room for `count` handles, one per instant; each equals what churn_feature_table_build gives, bit
+/// for bit, and is freed on its own. On an error none is written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_feature_table_build_many(
+    log: *const churn_event_log,
+    instants: *const *const c_char,
+    count: usize,
+    spec: *const c_char,
+    progress: *const churn_progress,
+    tables: *mut *mut churn_feature_table,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or live handles, NULL or texts ending in NUL, NULL or
+        // `count` such texts, and NULL or room for `count` pointers.
+        let (log, instants, spec, progress, out) = unsafe {
+            (
+                guard::handle(log, "log")?,
+                guard::slice(instants, count, "instants")?,
+                guard::settings::<FeatureSpec>(spec, "features")?,
+                progress.as_ref(),
+                Out::array(tables, count, "tables")?,
+            )
+        };
+        let instants = instants
+            .iter()
+            // SAFETY: each is NULL or a text ending in NUL, as the caller says.
+            .map(|as_of| unsafe { guard::text(*as_of, "instants") })
+            .map(|as_of| Ok(AsOf::parse(as_of?)?))
+            .collect::<guard::Result<Vec<_>>>()?;
+        let built = observe(progress, |progress| {
+            build_many(log.log(), &instants, &spec, progress)
+        })?;
+        let handles: Vec<*mut churn_feature_table> = built
+            .into_iter()
+            .map(|table| Box::into_raw(Box::new(churn_feature_table::new(table))))
+            .collect();
+        out.write_all(&handles);
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// What a log must keep for the features of `spec` (JSON as above, NULL = all features), as JSON for
+/// the field "keep" of the cleaning: a list of one text.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_features_need(
+    spec: *const c_char,
+    json: *mut *mut churn_texts,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or a text ending in NUL, and NULL or a place for one
+        // pointer.
+        let (spec, out) = unsafe {
+            (
+                guard::settings::<FeatureSpec>(spec, "features")?,
+                Out::new(json, "json")?,
+            )
+        };
+        out.write_handle(churn_texts::new([spec.needs()?.to_json()]));
         Ok(())
     };
     // SAFETY: the caller hands over NULL or a place for one pointer.

@@ -17,23 +17,37 @@
 // The contract is the same for all functions and stands above.
 #![allow(clippy::missing_safety_doc)]
 
+pub mod analysis;
 pub mod append;
 mod arrow;
+pub mod behavior;
 pub mod bytes;
 pub mod cleaning;
 pub mod columns;
 pub mod customers;
 pub mod defaults;
+pub mod describer;
 pub mod error;
+pub mod evaluation;
 pub mod events;
 pub mod features;
 mod guard;
 mod held;
+pub mod journey;
+pub mod optimize;
+pub mod model;
 pub mod progress;
+pub mod saved;
 pub mod scoring;
 pub mod segments;
 pub mod strategy;
+pub mod stream;
 pub mod summary;
+pub mod survival;
 pub mod texts;
+pub mod uplift;
 pub mod version;
 pub mod winback;
+
+#[global_allocator]
+static MEMORY: churn_memory::LargePages = churn_memory::LargePages;

@@ -32,6 +32,16 @@ pub const CHURN_WHY_NONE_NO_AUDIENCE: i32 = 1;
 /// Some audience holds, but no such action has both an offer that the customer may have and a
 /// channel set that is open to the customer.
 pub const CHURN_WHY_NONE_NOTHING_OPEN: i32 = 2;
+/// What is open costs more than it brings. From here on only in plans made for profit.
+pub const CHURN_WHY_NONE_UNPROFITABLE: i32 = 3;
+/// What is open would pay, but others bring more with what is limited.
+pub const CHURN_WHY_NONE_OUTBID: i32 = 4;
+/// The value at stake is not known.
+pub const CHURN_WHY_NONE_UNKNOWN_VALUE: i32 = 5;
+/// On the list, or meets the condition, of those who get nothing.
+pub const CHURN_WHY_NONE_EXCLUDED: i32 = 6;
+/// Left alone for comparison.
+pub const CHURN_WHY_NONE_HELD_OUT: i32 = 7;
 
 /// Channels, offers and actions with their audiences and costs, checked against the names that the
 /// conditions may use.
@@ -65,6 +75,10 @@ impl churn_playbook {
             json: LazyText::default(),
         }
     }
+
+    pub(crate) fn inner(&self) -> &Playbook {
+        &self.playbook
+    }
 }
 
 impl churn_plan {
@@ -86,6 +100,10 @@ impl churn_plan {
         }
     }
 
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     fn summary(&self) -> &(PlanSummary, CString) {
         self.summary.get_or_init(|| {
             let summary = self.plan.summary();
@@ -103,7 +121,7 @@ impl churn_plan {
 ///
 /// # Safety
 /// `groupings` is NULL (for none) or holds `count` pointers, each NULL or a live handle.
-unsafe fn groupings<'a>(
+pub(crate) unsafe fn groupings<'a>(
     groupings: *const *const churn_segments,
     count: usize,
 ) -> Result<Vec<&'a Segments>> {
@@ -479,6 +497,11 @@ pub unsafe extern "C" fn churn_plan_why_none(
             None => CHURN_WHY_NONE_HAS_ACTION,
             Some(NoAction::NoAudience) => CHURN_WHY_NONE_NO_AUDIENCE,
             Some(NoAction::NothingOpen) => CHURN_WHY_NONE_NOTHING_OPEN,
+            Some(NoAction::Unprofitable) => CHURN_WHY_NONE_UNPROFITABLE,
+            Some(NoAction::Outbid) => CHURN_WHY_NONE_OUTBID,
+            Some(NoAction::UnknownValue) => CHURN_WHY_NONE_UNKNOWN_VALUE,
+            Some(NoAction::Excluded) => CHURN_WHY_NONE_EXCLUDED,
+            Some(NoAction::HeldOut) => CHURN_WHY_NONE_HELD_OUT,
         });
         Ok(())
     };
@@ -564,7 +587,8 @@ pub unsafe extern "C" fn churn_plan_summary(
 }
 
 /// Writes the plan as an Arrow C stream: "customer", "action", "channels" and "offers" (ids joined by
-/// "+"), "expected_response", "contact_cost", "offer_cost". The stream is independent of the
+/// "+"), "expected_response", "contact_cost", "offer_cost"; of a plan made for profit also
+/// "expected_profit", "change", "source", "stake", "day", "no_action". The stream is independent of the
 /// plan; release it. What stood in `stream` is overwritten.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_plan_export(

@@ -33,7 +33,11 @@ pub struct churn_win_back {
 }
 
 impl churn_win_back {
-    fn new(result: WinBack) -> Self {
+    pub(crate) fn flow(&self) -> &WinBack {
+        &self.whole
+    }
+
+    pub(crate) fn new(result: WinBack) -> Self {
         let whole = Arc::new(result);
         let part = || Arc::clone(&whole);
         churn_win_back {
@@ -211,7 +215,8 @@ pub unsafe extern "C" fn churn_win_back_story(
 /// The plan as a CSV file in UTF-8, one row per customer, with the reasons in `language` ("en" or
 /// "zh", NULL = "en"): "customer", "as_of", "churn_probability", "horizon_days", "risk_tier",
 /// "rfm_segment", "lifecycle", "reasons", "action", "offers", "channels", "expected_response",
-/// "contact_cost", "offer_cost".
+/// "contact_cost", "offer_cost"; where the plan is made for profit also "expected_profit", "change",
+/// "source", "day", "no_action".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_win_back_plan_csv(
     result: *const churn_win_back,

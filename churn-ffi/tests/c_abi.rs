@@ -139,8 +139,28 @@ fn append() {
 }
 
 #[test]
+fn saved() {
+    compile_and_run("test_saved.c");
+}
+
+#[test]
+fn stream() {
+    compile_and_run("test_stream.c");
+}
+
+#[test]
 fn summary() {
     compile_and_run("test_summary.c");
+}
+
+#[test]
+fn experiments_and_uplift() {
+    compile_and_run("test_evaluation.c");
+}
+
+#[test]
+fn analysis() {
+    compile_and_run("test_analysis.c");
 }
 
 #[test]
@@ -174,8 +194,18 @@ fn strategy() {
 }
 
 #[test]
+fn optimize() {
+    compile_and_run("test_optimize.c");
+}
+
+#[test]
 fn winback() {
     compile_and_run("test_winback.c");
+}
+
+#[test]
+fn journey() {
+    compile_and_run("test_journey.c");
 }
 
 #[test]
@@ -191,6 +221,7 @@ fn example() {
     assert_eq!(simulated, run(&program, &[]), "one seed, one answer");
     assert!(simulated.contains("Plan as of 2024-01-01"), "{simulated}");
     assert!(simulated.contains("champions"), "{simulated}");
+    assert!(simulated.contains("contacts per customer:"), "{simulated}");
     assert!(simulated.contains("risk_tier is high"), "{simulated}");
 
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pipeline.csv");

@@ -2,17 +2,22 @@
 //! exported C functions alone: inputs go in as C would hand them over, answers are read as C would
 //! read them.
 
+#[path = "support/journey.rs"]
+mod journey;
 mod support;
 
 use std::collections::BTreeSet;
+use std::ffi::{CString, c_char};
 use std::path::Path;
 use std::{fs, ptr};
 
+use churn::bytes::*;
 use churn::cleaning::*;
 use churn::customers::*;
 use churn::defaults::*;
 use churn::events::*;
 use churn::features::*;
+use churn::saved::*;
 use churn::scoring::*;
 use churn::segments::*;
 use churn::strategy::*;
@@ -31,12 +36,18 @@ fn answer(operation: &str, inputs: &Inputs) -> Answer<Value> {
             Ok(failed.expect_err("the operation should fail"))
         }
         "events.clean" => events_clean(inputs),
+        "events.load" => events_load(inputs),
         "features.build" => {
             let log = inputs.log()?;
             Ok(columns(&build(&log, inputs.text("as_of"), inputs, None)?))
         }
+        "features.many" => features_many(inputs),
+        "features.needs" => features_needs(inputs),
         "features.population" => features_population(inputs),
         "features.summary" => features_summary(inputs),
+        "journey.lots" => journey::lots(inputs),
+        "journey.replay" => journey::replay(inputs),
+        "journey.steps" => journey::steps(inputs),
         "scoring.reasons" => scoring_reasons(inputs),
         "scoring.scorecard" => scoring_scorecard(inputs),
         "segments.grid" => Ok(segments(&inputs.grid(&inputs.table()?)?)),
@@ -61,6 +72,30 @@ fn defaults(inputs: &Inputs) -> Answer<Value> {
         churn_defaults_json(name.as_ptr(), out, error)
     })?;
     Ok(parse(&texts(&json)[0]))
+}
+
+fn events_load(inputs: &Inputs) -> Answer<Value> {
+    let saved = Path::new(env!("CARGO_MANIFEST_DIR")).join("../churn-core/tests/golden/saved");
+    let path = saved.join(inputs.text("file"));
+    let file = fs::read(&path).unwrap();
+    let path = c(path.to_str().unwrap());
+    let none = ptr::null();
+    // SAFETY: the path ends in NUL; outputs are places of `handle`.
+    let loaded = handle(churn_event_log_free, |out, error| unsafe {
+        churn_event_log_load_file(path.as_ptr(), none, out, error)
+    })?;
+    let mut answer = columns(&build(&loaded, inputs.text("as_of"), inputs, None)?);
+    let mut same = true;
+    for log in [loaded, inputs.log()?] {
+        // SAFETY: the log is alive; outputs are places of `handle`.
+        let bytes = handle(churn_bytes_free, |out, error| unsafe {
+            churn_event_log_save(log.0, none, out, error)
+        })?;
+        // SAFETY: the bytes are alive.
+        same &= unsafe { slice(churn_bytes_data(bytes.0), churn_bytes_len(bytes.0)) } == file;
+    }
+    answer["same_file"] = json!(same);
+    Ok(answer)
 }
 
 fn events_clean(inputs: &Inputs) -> Answer<Value> {
@@ -94,6 +129,7 @@ fn events_clean(inputs: &Inputs) -> Answer<Value> {
         "non_finite_value",
         "negative_value",
         "duplicate",
+        "not_asked_for",
     ] {
         let name = c(reason);
         // SAFETY: the same; the name ends in NUL.
@@ -116,6 +152,40 @@ fn events_clean(inputs: &Inputs) -> Answer<Value> {
         "customers": unsafe { ids(churn_event_log_customers(log.0)) },
         "channels": channels(&log),
     }))
+}
+
+fn features_many(inputs: &Inputs) -> Answer<Value> {
+    let log = inputs.log()?;
+    let texts = inputs.field("instants").as_array().unwrap().iter();
+    let texts: Vec<CString> = texts.map(|text| c(text.as_str().unwrap())).collect();
+    let instants: Vec<*const c_char> = texts.iter().map(|text| text.as_ptr()).collect();
+    let spec = c(&inputs.field("features").to_string());
+    let mut tables = vec![ptr::null_mut(); instants.len()];
+    // SAFETY: the log is alive, the texts end in NUL, there is room for one handle per instant.
+    call(|error| unsafe {
+        churn_feature_table_build_many(
+            log.0,
+            instants.as_ptr(),
+            instants.len(),
+            spec.as_ptr(),
+            ptr::null(),
+            tables.as_mut_ptr(),
+            error,
+        )
+    })?;
+    let tables = tables
+        .into_iter()
+        .map(|table| columns(&Handle(table, churn_feature_table_free)));
+    Ok(json!({"tables": tables.collect::<Vec<_>>()}))
+}
+
+fn features_needs(inputs: &Inputs) -> Answer<Value> {
+    let spec = c(&inputs.field("features").to_string());
+    // SAFETY: the text ends in NUL; outputs are places of `handle`.
+    let json = handle(churn_texts_free, |out, error| unsafe {
+        churn_features_need(spec.as_ptr(), out, error)
+    })?;
+    Ok(parse(&texts(&json)[0]))
 }
 
 fn features_population(inputs: &Inputs) -> Answer<Value> {
@@ -566,7 +636,7 @@ unsafe fn ids(customers: *const churn_customers) -> Value {
     }
 }
 
-fn texts(list: &Handle<churn_texts>) -> Vec<String> {
+pub(crate) fn texts(list: &Handle<churn_texts>) -> Vec<String> {
     // SAFETY: the list is alive, and the texts belong to it.
     unsafe {
         let texts = 0..churn_texts_len(list.0);

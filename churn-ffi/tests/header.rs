@@ -7,7 +7,7 @@ use std::{env, fs};
 
 /// The sources whose exported items make the header, in the order of the flow; not `lib.rs`, from
 /// which cbindgen would follow every `mod` and declare everything again.
-const SOURCES: [&str; 17] = [
+const SOURCES: &[&str] = &[
     "version.rs",
     "error.rs",
     "texts.rs",
@@ -20,11 +20,20 @@ const SOURCES: [&str; 17] = [
     "events.rs",
     "append.rs",
     "features.rs",
+    "saved.rs",
+    "describer.rs",
+    "stream.rs",
     "summary.rs",
     "scoring.rs",
     "segments.rs",
     "strategy.rs",
     "winback.rs",
+    "analysis.rs",
+    "survival.rs",
+    "behavior.rs",
+    "journey.rs",
+    "evaluation.rs",
+    "uplift.rs",
 ];
 
 fn root() -> &'static Path {

@@ -1,4 +1,4 @@
-"""The main job in Python: from an event log to a win-back plan.
+"""The main job in Python: from an event log to a win-back plan and its journeys.
 
     python churn-py/examples/winback.py                                 # a simulated shop
     python churn-py/examples/winback.py FILE.csv --as-of 2011-12-10 --out PLAN.csv
@@ -8,6 +8,7 @@
 import argparse
 import pathlib
 import sys
+from datetime import timedelta
 
 import churn
 
@@ -52,7 +53,11 @@ def main() -> None:
     # 2. Features, scores, segments, plan.
     result = churn.winback(log, args.as_of, progress=progress_bar)
 
-    # 3. What a person wants to read.
+    # 3. The first 90 days of the journeys that follow.
+    first = result.plan.as_of.date()
+    journeys = churn.replay(log, first, first + timedelta(days=90), progress=progress_bar)
+
+    # 4. What a person wants to read.
     for segments in (result.rfm_segment, result.risk_tier):
         profile = segments.profile(result.features)
         columns = ["segment", "size", "share", "money", "mean_days_since_last"]
@@ -64,7 +69,10 @@ def main() -> None:
     for customer in result.examples():
         print(result.story(customer, language=args.language), end="\n\n")
 
-    # 4. What a machine wants to read.
+    print(f"Journeys from {first}")
+    print(journeys.calendar(10), end="\n\n")
+
+    # 5. What a machine wants to read.
     if args.out:
         pathlib.Path(args.out).write_bytes(result.plan_csv(language=args.language))
         print(f"Plan for {len(result.plan)} customers in {args.out}")

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList, PyString};
 
 use crate::convert::{self, Ids};
-use crate::errors::{OrRaise, no_such_row};
+use crate::errors::{OrRaise, no_such_row, wrong_type};
 
 /// Sorted unique ids: row i of every table is customer i.
 #[pyclass(frozen, module = "churn", eq)]
@@ -63,6 +63,29 @@ pub(crate) fn row(ids: &customers::Customers, id: &Bound<'_, PyAny>) -> PyResult
         ))
         .or_raise(id.py()),
     }
+}
+
+/// Rows of customers who must be there, ascending, from a spine or from ids in any order.
+pub(crate) fn rows(ids: &customers::Customers, wanted: &Bound<'_, PyAny>) -> PyResult<Vec<usize>> {
+    let mut rows = Vec::new();
+    if let Ok(wanted) = wanted.cast::<Customers>() {
+        for id in wanted.get().ids.iter() {
+            let Some(row) = ids.find(id) else {
+                return self::row(ids, &convert::id(wanted.py(), id)?).map(|row| vec![row]);
+            };
+            rows.push(row);
+        }
+        return Ok(rows);
+    }
+    let Ok(wanted) = wanted.try_iter() else {
+        return Err(wrong_type("touched", "customers or a list of ids", wanted));
+    };
+    for id in wanted {
+        rows.push(row(ids, &id?)?);
+    }
+    rows.sort_unstable();
+    rows.dedup();
+    Ok(rows)
 }
 
 #[pymethods]

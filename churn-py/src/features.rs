@@ -1,8 +1,8 @@
 //! Features of customers as of an instant, from the past only.
 
-use churn_core::Error;
 use churn_core::arrow::{BatchBuilder, feature_batch};
 use churn_core::features::{self, FeatureInfo, FeatureSpec, SummarySettings};
+use churn_core::{AsOf, Error};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -11,7 +11,7 @@ use crate::errors::OrRaise;
 use crate::events::EventLog;
 use crate::shared::Shared;
 use crate::table::Table;
-use crate::{convert, progress, settings};
+use crate::{convert, files, progress, settings};
 
 /// Builds the features of [`EventLog::features`].
 pub(crate) fn build(
@@ -24,8 +24,9 @@ pub(crate) fn build(
     let py = as_of.py();
     let as_of = convert::as_of(as_of)?;
     let spec: FeatureSpec = settings::read(py, "features", spec)?;
+    let log = log.log(py)?;
     let (table, population) = progress::run(py, observer, |progress| {
-        let history = log.log.history(as_of);
+        let history = log.history(as_of);
         match population {
             None => features::build_observed(&history, &spec, progress)
                 .map(|(table, learned)| (table, Shared::new(learned))),
@@ -38,6 +39,38 @@ pub(crate) fn build(
     FeatureTable::wrap(py, Shared::new(table), Some(population))
 }
 
+/// Builds the features of [`EventLog::features_at`].
+pub(crate) fn build_many(
+    log: &EventLog,
+    instants: &Bound<'_, PyAny>,
+    observer: Option<&Bound<'_, PyAny>>,
+    spec: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Vec<Py<FeatureTable>>> {
+    let py = instants.py();
+    let log = log.log(py)?;
+    let instants: Vec<AsOf> = instants
+        .try_iter()?
+        .map(|as_of| convert::as_of(&as_of?))
+        .collect::<PyResult<_>>()?;
+    let spec: FeatureSpec = settings::read(py, "features", spec)?;
+    let tables = progress::run(py, observer, |progress| {
+        features::build_many(&log, &instants, &spec, progress)
+    })?;
+    let wrap = |table| FeatureTable::wrap(py, Shared::new(table), None);
+    tables.into_iter().map(wrap).collect()
+}
+
+/// What a log must keep for these features: pass it as `keep` to the log.
+#[pyfunction]
+#[pyo3(signature = (**spec))]
+pub(crate) fn needs<'py>(
+    py: Python<'py>,
+    spec: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let spec: FeatureSpec = settings::read(py, "features", spec)?;
+    settings::from_json_text(py, &spec.needs().or_raise(py)?.to_json())
+}
+
 /// Builds the summary of [`EventLog::summarize`].
 pub(crate) fn summarize(
     log: &EventLog,
@@ -48,8 +81,9 @@ pub(crate) fn summarize(
     let py = as_of.py();
     let as_of = convert::as_of(as_of)?;
     let settings: SummarySettings = settings::read(py, "summary", settings)?;
+    let log = log.log(py)?;
     let summary = progress::run(py, observer, |progress| {
-        features::summarize_observed(&log.log.history(as_of), &settings, progress)
+        features::summarize_observed(&log.history(as_of), &settings, progress)
     })?;
     RfmSummary::wrap(py, Shared::new(summary))
 }
@@ -102,6 +136,52 @@ impl FeatureTable {
         FeatureTable::wrap(py, Shared::new(table), None)
     }
 
+    /// The table brought up to date with a log that was appended to.
+    #[pyo3(signature = (log, touched, *, progress=None, **spec))]
+    fn refreshed(
+        &self,
+        log: &EventLog,
+        touched: &Bound<'_, PyAny>,
+        progress: Option<&Bound<'_, PyAny>>,
+        spec: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<FeatureTable>> {
+        let py = touched.py();
+        let spec: FeatureSpec = settings::read(py, "features", spec)?;
+        let Some(population) = self.population.clone() else {
+            let expected = "a table of a log's features, which has a population";
+            let error = Error::invalid_parameter("table.population", expected, "none");
+            return Err(error).or_raise(py);
+        };
+        let log = log.log(py)?;
+        let rows = customers::rows(log.customers(), touched)?;
+        let table = progress::run(py, progress, |progress| {
+            let table = features::FeatureTable::clone(&self.table);
+            features::refresh(table, &log, &rows, &spec, &population, progress)
+        })?;
+        FeatureTable::wrap(py, Shared::new(table), Some(population))
+    }
+
+    /// Writes the table to a path or a binary file.
+    #[pyo3(signature = (target, *, progress=None))]
+    fn save(&self, target: &Bound<'_, PyAny>, progress: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        files::save(target, progress, |out, progress| {
+            self.table.save(out, progress)
+        })
+    }
+
+    /// Reads a saved table from a path, a binary file or bytes.
+    #[staticmethod]
+    #[pyo3(signature = (source, *, progress=None))]
+    fn load(
+        source: &Bound<'_, PyAny>,
+        progress: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<FeatureTable>> {
+        let table = files::load(source, progress, |file, progress| {
+            features::FeatureTable::load(file, progress)
+        })?;
+        FeatureTable::wrap(source.py(), Shared::new(table), None)
+    }
+
     /// The customers, one per row.
     #[getter]
     fn customers(&self) -> Customers {
@@ -151,7 +231,7 @@ impl FeatureTable {
 /// Cut points and priors that all customers together taught: built once, used again tomorrow.
 #[pyclass(frozen, module = "churn")]
 pub(crate) struct Population {
-    population: Shared<features::Population>,
+    pub(crate) population: Shared<features::Population>,
 }
 
 #[pymethods]

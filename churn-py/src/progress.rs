@@ -79,7 +79,7 @@ impl Drop for Finish<'_> {
 /// Runs `call` with the interpreter lock released.
 ///
 /// `observer`, if not None, is called here with (step, done, total), at most every 50 ms and once
-/// at the end of each step.
+/// at the end of each step; True stands for a bar on stderr.
 ///
 /// # Errors
 /// What the core answers; `KeyboardInterrupt` and whatever the observer raises, as soon as the
@@ -89,6 +89,15 @@ pub(crate) fn run<T: Send>(
     observer: Option<&Bound<'_, PyAny>>,
     call: impl FnOnce(&Progress<'_>) -> churn_core::Result<T> + Send,
 ) -> PyResult<T> {
+    if let Some(wish) = observer.and_then(|observer| observer.cast::<PyBool>().ok()) {
+        if !wish.is_true() {
+            return run(py, None, call);
+        }
+        let bar = py.import("churn._bar")?.getattr("Bar")?.call0()?;
+        let answer = run(py, Some(&bar), call);
+        bar.call_method0("close")?;
+        return answer;
+    }
     let watch = Watch::default();
     let here = thread::current();
     let (answer, stopped) = thread::scope(|scope| {

@@ -80,9 +80,14 @@ fn plain(what: &str, value: &Bound<'_, PyAny>) -> PyResult<Value> {
     }
 }
 
+/// A document of the core as plain data.
+pub(crate) fn from_json_text<'py>(py: Python<'py>, json: &str) -> PyResult<Bound<'py, PyAny>> {
+    py.import("json")?.call_method1("loads", (json,))
+}
+
 /// The default settings of one name as a dict: what is left out anywhere has these values.
 #[pyfunction]
 pub(crate) fn defaults<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
     let text = churn_core::defaults::json(name).or_raise(py)?;
-    py.import("json")?.call_method1("loads", (text,))
+    from_json_text(py, &text)
 }

@@ -73,7 +73,7 @@ impl SimulatedShop {
         let log = progress::run(py, progress, |progress| {
             events::EventLog::from_columns_observed(&self.shop.columns(), &cleaning, progress)
         })?;
-        Ok(EventLog { log: Arc::new(log) })
+        Ok(EventLog::new(log))
     }
 
     /// How every customer really behaves.

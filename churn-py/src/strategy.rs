@@ -8,6 +8,7 @@ use crate::convert;
 use crate::customers::{self, Customers};
 use crate::errors::OrRaise;
 use crate::features::FeatureTable;
+use crate::optimize::Allocation;
 use crate::scoring::{Scores, read_language};
 use crate::segments::Segments;
 use crate::shared::Shared;
@@ -22,7 +23,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    fn with<T>(
+    pub(crate) fn with<T>(
         &self,
         call: impl FnOnce(&strategy::Facts<'_>) -> churn_core::Result<T>,
     ) -> churn_core::Result<T> {
@@ -74,7 +75,13 @@ impl Facts {
 #[pyclass(frozen, module = "churn", eq)]
 #[derive(PartialEq)]
 pub(crate) struct Playbook {
-    playbook: strategy::Playbook,
+    pub(crate) playbook: strategy::Playbook,
+}
+
+impl Playbook {
+    pub(crate) fn inner(&self) -> &strategy::Playbook {
+        &self.playbook
+    }
 }
 
 #[pymethods]
@@ -223,6 +230,18 @@ impl Plan {
         }
     }
 
+    /// Profit, prices and proof, where the plan is made for profit; otherwise None.
+    #[getter]
+    fn allocation(&self) -> Option<Allocation> {
+        Allocation::of(&self.plan)
+    }
+
+    /// Why one customer has no action, e.g. "no_audience" or "outbid"; None where there is one.
+    fn no_action(&self, customer: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>> {
+        let row = customers::row(self.plan.customers(), customer)?;
+        Ok(self.plan.no_action(row).map(|reason| reason.name()))
+    }
+
     /// Id of one customer's action, or None.
     fn action(&self, customer: &Bound<'_, PyAny>) -> PyResult<Option<&str>> {
         let row = customers::row(self.plan.customers(), customer)?;
@@ -277,8 +296,12 @@ impl Plan {
         format!("{:?}", *self.plan)
     }
 
-    /// The summary as a table for reading.
+    /// The summary as a table for reading, and what is known of profit.
     fn __str__(&self) -> String {
-        self.plan.summary().to_string()
+        let summary = self.plan.summary().to_string();
+        match self.plan.allocation() {
+            None => summary,
+            Some(allocation) => format!("{summary}\n\n{allocation}"),
+        }
     }
 }

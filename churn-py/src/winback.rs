@@ -12,7 +12,7 @@ use crate::scoring::{Scores, read_language};
 use crate::segments::Segments;
 use crate::shared::Shared;
 use crate::strategy::{Plan, Playbook};
-use crate::{convert, customers, events, progress, settings};
+use crate::{convert, customers, events, learned, progress, settings};
 
 /// Everything the flow found out; all rows are the same customers.
 #[pyclass(frozen, module = "churn")]
@@ -111,26 +111,33 @@ impl WinBack {
 
 /// Features, scores, segments and plan of all customers with an event before `as_of`.
 #[pyfunction]
-#[pyo3(signature = (log, as_of=None, *, progress=None, **settings))]
+#[pyo3(signature = (log, as_of=None, *, model=None, progress=None, **settings))]
 pub(crate) fn winback(
     py: Python<'_>,
     log: &events::EventLog,
     as_of: Option<&Bound<'_, PyAny>>,
+    model: Option<&Bound<'_, PyAny>>,
     progress: Option<&Bound<'_, PyAny>>,
     settings: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<WinBack> {
+    let log = log.log(py)?;
     let as_of = match as_of {
         Some(as_of) => convert::as_of(as_of)?,
-        None => log.log.day_after_last().or_raise(py)?,
+        None => log.day_after_last().or_raise(py)?,
     };
     let settings = read(py, settings)?;
-    let flow = progress::run(py, progress, |progress| {
-        Flow::run(&log.log, as_of, &settings, progress)
+    let model = model.map(learned::read_model).transpose()?;
+    let flow = progress::run(py, progress, |progress| match &model {
+        None => Flow::run(&log, as_of, &settings, progress),
+        Some(model) => Flow::run_with(&log, as_of, &settings, |table| model.score(table), progress),
     })?;
     WinBack::wrap(py, flow)
 }
 
-fn read(py: Python<'_>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<WinBackSettings> {
+pub(crate) fn read(
+    py: Python<'_>,
+    settings: Option<&Bound<'_, PyDict>>,
+) -> PyResult<WinBackSettings> {
     let Some(settings) = settings else {
         return settings::read(py, "winback", None);
     };

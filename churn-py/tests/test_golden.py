@@ -3,6 +3,7 @@
 Their form and every operation are described in `churn-core/tests/golden/README.md`.
 """
 
+import io
 import json
 import math
 from collections.abc import Callable
@@ -135,6 +136,23 @@ def events_clean(inputs: Inputs) -> Any:
     }
 
 
+def events_load(inputs: Inputs) -> Any:
+    file = (FOLDER / "saved" / inputs["file"]).read_bytes()
+    loaded = churn.EventLog.load(file)
+    answer = columns(loaded.features(inputs["as_of"], **inputs["features"]))
+    saved = []
+    for one in [loaded, log(inputs)]:
+        buffer = io.BytesIO()
+        one.save(buffer)
+        saved.append(buffer.getvalue())
+    return {**answer, "same_file": saved == [file, file]}
+
+
+def features_many(inputs: Inputs) -> Any:
+    tables = log(inputs).features_at(inputs["instants"], **inputs["features"])
+    return {"tables": [columns(table) for table in tables]}
+
+
 def features_population(inputs: Inputs) -> Any:
     stored = features(inputs).population.to_json()
     population = churn.Population.from_json(stored)
@@ -250,13 +268,78 @@ def errors(inputs: Inputs) -> Any:
     }
 
 
+def journey_parts(inputs: Inputs) -> tuple[Any, ...]:
+    """Log, facts, playbook, journeys and policy of the settings, as this language loads them."""
+    events = log(inputs)
+    known = churn.winback(events)
+    facts = churn.Facts(
+        known.features, known.scores, [known.risk_tier, known.rfm_segment, known.lifecycle]
+    )
+    playbook = churn.Playbook.default_for(facts)
+    given = inputs["journeys"]
+    journeys = [
+        churn.Journey.default_for(playbook, facts)
+        if source == "default"
+        else churn.Journey.from_toml(source["toml"], playbook, facts)
+        for source in given.get("journeys", ["default"])
+    ]
+    match given.get("policy", "default"):
+        case "default":
+            policy = churn.ContactPolicy.default_for(playbook)
+        case {"toml": text}:
+            policy = churn.ContactPolicy.from_toml(text, playbook)
+        case {"preset": name}:
+            policy = churn.ContactPolicy.preset(name, playbook)
+    return events, facts, playbook, journeys, policy, given.get("learning")
+
+
+def journey_steps(inputs: Inputs) -> dict[str, Any]:
+    _, facts, playbook, journeys, policy, learning = journey_parts(inputs)
+    learning = learning or {"segmentation": "risk_tier"}
+    engine = churn.JourneyEngine(journeys, policy, playbook, facts, learning=learning)
+    state = engine.start(inputs["start"])
+    for record in inputs["customers"]:
+        one = [record["customer"]]
+        if "zone" in record:
+            state = state.with_zones(one, [record["zone"]])
+        if "held_out" in record:
+            state = state.with_held_out(one, [record["held_out"]])
+    lines = []
+    for step in inputs["steps"]:
+        state, outcome = engine.step(
+            state, step["now"], until=step.get("until"), events=step.get("events")
+        )
+        lines.append([line for line in outcome.lines() if inputs["only"] in line])
+    return {"lines": lines}
+
+
+def journey_replay(inputs: Inputs) -> dict[str, Any]:
+    events, _, _, journeys, policy, learning = journey_parts(inputs)
+    replay = churn.replay(
+        events, inputs["from"], inputs["to"], journeys=journeys, policy=policy, learning=learning
+    )
+    return {
+        "contacts": len(replay.contacts),
+        "cost": replay.cost,
+        "calendar": replay.calendar(30).splitlines(),
+    }
+
+
 OPERATIONS: dict[str, Callable[[Inputs], Any]] = {
     "defaults": lambda inputs: churn.defaults(inputs["settings"]),
     "errors": errors,
     "events.clean": events_clean,
+    "events.load": events_load,
     "features.build": lambda inputs: columns(features(inputs)),
+    "features.many": features_many,
+    "features.needs": lambda inputs: churn.needs(**inputs["features"]),
     "features.population": features_population,
     "features.summary": features_summary,
+    "journey.lots": lambda inputs: {
+        "lots": [churn.lot(inputs["salt"], id) for id in inputs["customers"]]
+    },
+    "journey.replay": journey_replay,
+    "journey.steps": journey_steps,
     "scoring.reasons": scoring_reasons,
     "scoring.scorecard": scoring_scorecard,
     "segments.grid": lambda inputs: grouped(grid(inputs).assign(table(inputs))),

@@ -293,8 +293,28 @@ def test_tables_of_other_instants_never_mix(log, result):
         earlier.risk_tier.profile(result.features)
 
 
-def test_everything_says_what_it_is(log, result):
+def journeys(log, result):
+    """One of everything that has to do with journeys."""
+    facts = churn.Facts(
+        result.features, result.scores, [result.risk_tier, result.rfm_segment, result.lifecycle]
+    )
+    playbook = churn.Playbook.default_for(facts)
+    journey = churn.Journey.default_for(playbook, facts)
+    policy = churn.ContactPolicy.default_for(playbook)
+    engine = churn.JourneyEngine([journey], policy, playbook, facts)
+    state = engine.begin(log, AS_OF)
+    state, outcome = engine.step(state, AS_OF, facts=facts)
+    return journey, policy, engine, state, outcome, churn.replay(log, AS_OF, "2021-01-02")
+
+
+def test_everything_says_what_it_is(log, result, tmp_path):
+    stream = churn.LogStream(tmp_path)
+    parts = churn.LogStream(tmp_path).finish()
     things = [
+        stream,
+        parts,
+        parts.features(AS_OF),
+        log.describer(AS_OF),
         log,
         log.customers,
         log.summarize(AS_OF),
@@ -313,6 +333,7 @@ def test_everything_says_what_it_is(log, result):
         churn.RiskTiers(),
         churn.Shop(customers=5),
         churn.Shop(customers=5).open(),
+        *journeys(log, result),
     ]
     for thing in things:
         assert repr(thing).startswith(f"{type(thing).__name__}("), repr(thing)

@@ -56,6 +56,9 @@ fn run() -> Result<(), String> {
     passes(&log, ids, limit, rounds).map_err(|error| error.to_string())
 }
 
+#[global_allocator]
+static MEMORY: churn_memory::LargePages = churn_memory::LargePages;
+
 /// Quickest of several rounds of a step that returns the seconds it measured.
 fn quickest(rounds: usize, mut step: impl FnMut() -> f64) -> f64 {
     (0..rounds.max(1))

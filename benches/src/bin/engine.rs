@@ -17,8 +17,14 @@ use std::process::ExitCode;
 use churn_benches::input::{Arrival, Ids, Log};
 use churn_benches::measure::{Cost, argument, machine, measure, refuse_unknown_arguments};
 use churn_core::events::Cleaning;
-use churn_core::features::{FeatureSpec, SummarySettings, build, summarize};
+use churn_core::features::{
+    FeatureSpec, FeatureTable, SummarySettings, build, build_many, summarize,
+};
+use churn_core::progress::Progress;
 use churn_core::{AsOf, EventLog};
+
+#[global_allocator]
+static MEMORY: churn_memory::LargePages = churn_memory::LargePages;
 
 /// The part of the default features that is called recency, frequency, money.
 const RFM: [&str; 9] = [
@@ -144,15 +150,14 @@ fn tables(log: &EventLog, end: AsOf, rounds: usize) -> churn_core::Result<()> {
     })?;
     assert_eq!(summary.len(), log.customers().len());
 
-    let instant = |k: usize| AsOf::new(end.instant().plus_days(-7.0 * k as f64));
-    let rows = best(
-        rounds,
-        "12 cut-offs a week apart, all default features",
-        || {
-            let tables = (0..CUT_OFFS).map(|k| Ok(build(&log.history(instant(k)), &all)?.len()));
-            tables.sum::<churn_core::Result<usize>>()
-        },
-    )?;
+    let months = (0..CUT_OFFS as u32).map(|k| AsOf::new(end.instant().minus_months(k)));
+    let instants: Vec<AsOf> = months.collect();
+    let name = "12 cut-offs a month apart, all default features";
+    let many = best(rounds, name, || {
+        build_many(log, &instants, &all, &Progress::none())
+    })?;
+    let rows: usize = many.iter().map(FeatureTable::len).sum();
+    assert_eq!(many[0].len(), log.customers().len());
     assert!(rows <= CUT_OFFS * log.customers().len() && rows > 0);
     println!();
     println!("{columns} default features; {rows} rows in the {CUT_OFFS} tables");

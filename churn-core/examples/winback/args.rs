@@ -3,9 +3,12 @@
 use churn_core::events::{
     Cleaning, CsvOptions, DuplicatePolicy, EventKind, KindMap, NegativePolicy, Policy,
 };
+use churn_core::journey::ContactPolicy;
 use churn_core::simulate::Shop;
 use churn_core::text::Language;
-use churn_core::winback::{PlaybookSource, WinBackSettings};
+use churn_core::winback::{
+    JourneySettings, JourneySource, PlaybookSource, PolicySource, WinBackSettings,
+};
 use churn_core::{AsOf, Error, TimeUnit};
 
 const HELP: &str = "\
@@ -28,6 +31,9 @@ Without --events a shop is simulated.
   --lenient             drop and count rows that would be refused
   --settings FILE.toml  settings of features, scorecard, tiers and grid
   --playbook FILE       a playbook in TOML or JSON
+  --journey FILE        a journey in TOML or JSON in place of the default one; may stand repeatedly
+  --policy FILE         a contact policy in TOML or JSON, or the name of a vendor's dialect:
+                        braze, klaviyo, onesignal, adobe or pinpoint
   --language LANG       en (default) or zh
   --customers N, --days N, --seed N   the simulated shop
   --quiet               no progress
@@ -40,6 +46,7 @@ pub(crate) struct Args {
     pub(crate) csv: CsvOptions,
     pub(crate) cleaning: Cleaning,
     pub(crate) settings: WinBackSettings,
+    pub(crate) journeys: JourneySettings,
     pub(crate) shop: Shop,
     pub(crate) language: Language,
     pub(crate) quiet: bool,
@@ -109,11 +116,13 @@ impl Args {
             csv: CsvOptions::default(),
             cleaning: Cleaning::default(),
             settings: WinBackSettings::default(),
+            journeys: JourneySettings::default(),
             shop: Shop::default(),
             language: Language::default(),
             quiet: false,
         };
         let mut playbook = None;
+        let mut journeys = Vec::new();
         let mut words = words;
         while let Some(option) = words.next() {
             let mut value = || {
@@ -140,6 +149,24 @@ impl Args {
                     args.settings = churn_core::settings::from_toml("settings", &read(&path)?)?;
                 }
                 "--playbook" => playbook = Some(value()?),
+                "--journey" => {
+                    let path = value()?;
+                    let text = read(&path)?;
+                    journeys.push(match path.ends_with(".json") {
+                        true => JourneySource::Json(text),
+                        false => JourneySource::Toml(text),
+                    });
+                }
+                "--policy" => {
+                    let path = value()?;
+                    args.journeys.policy = if ContactPolicy::PRESETS.contains(&path.as_str()) {
+                        PolicySource::Preset(path)
+                    } else if path.ends_with(".json") {
+                        PolicySource::Json(read(&path)?)
+                    } else {
+                        PolicySource::Toml(read(&path)?)
+                    };
+                }
                 "--language" => args.language = Language::from_code(&value()?)?,
                 "--customers" => args.shop.customers = number(&option, &value()?)?,
                 "--days" => args.shop.days = number(&option, &value()?)?,
@@ -156,6 +183,9 @@ impl Args {
             } else {
                 PlaybookSource::Toml(text)
             };
+        }
+        if !journeys.is_empty() {
+            args.journeys.journeys = journeys;
         }
         Ok(args)
     }

@@ -1,4 +1,4 @@
-//! The main job: from an event log to a win-back plan.
+//! The main job: from an event log to a win-back plan and the first 90 days of its journeys.
 //!
 //! ```sh
 //! cargo run --release --example winback                      # a simulated shop
@@ -14,11 +14,12 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal, Write};
 use std::sync::Mutex;
 
-use churn_core::EventLog;
 use churn_core::events::CsvEvents;
 use churn_core::progress::{Control, Progress, Update};
 use churn_core::segments::{ProfileTable, profile};
+use churn_core::time::MICROS_PER_DAY;
 use churn_core::winback::WinBack;
+use churn_core::{AsOf, EventLog, Timestamp};
 
 use args::{Args, Failure};
 
@@ -31,6 +32,9 @@ const HEADLINE: [&str; 6] = [
     "activity",
     "complaints",
 ];
+
+/// How far the journeys are looked at.
+const JOURNEY_DAYS: i64 = 90;
 
 fn main() -> std::process::ExitCode {
     match Args::parse(std::env::args().skip(1)).and_then(run) {
@@ -70,9 +74,17 @@ fn run(args: Args) -> Result<(), Failure> {
 
     // 2. Features, scores, segments, plan.
     let result = WinBack::run(&log, as_of, &args.settings, &progress)?;
+
+    // 3. The first days of the journeys that follow, with the events that the log still has.
+    let first = as_of.instant().day() * MICROS_PER_DAY;
+    let day = |days: i64| Timestamp::from_micros(first + days * MICROS_PER_DAY).map(AsOf::new);
+    let (from, to) = (day(0)?, day(JOURNEY_DAYS)?);
+    let journeys = args
+        .settings
+        .replay(&log, from, to, &args.journeys, &progress)?;
     bar.clear();
 
-    // 3. What a person wants to read.
+    // 4. What a person wants to read.
     writeln!(out, "Cleaning\n{}", log.report())?;
     let headline = result.features.select(&HEADLINE)?;
     writeln!(out, "Segments as of {as_of}")?;
@@ -96,7 +108,10 @@ fn run(args: Args) -> Result<(), Failure> {
         writeln!(out, "{}\n", result.story(row, args.language)?)?;
     }
 
-    // 4. What a machine wants to read.
+    writeln!(out, "Journeys from {from} to {to}")?;
+    writeln!(out, "{}\n", journeys.calendar(10))?;
+
+    // 5. What a machine wants to read.
     if let Some(path) = &args.out {
         let file = File::create(path).map_err(|e| Failure::file(path, e))?;
         result.write_plan(BufWriter::new(file), args.language)?;

@@ -28,12 +28,22 @@
 //! # Ok::<(), churn_core::Error>(())
 //! ```
 
+mod analysis;
 mod column;
+mod frame;
+mod journey;
 mod read;
 mod write;
 
-pub use read::EventBatches;
+pub use analysis::{
+    baseline_batch, coefficient_batch, gap_batch, hazard_batch, lifecycle_batch, log_rank_batch,
+    retention_batch, stickiness_batch, survival_batch,
+};
+pub use frame::{frame_from_batches, frame_from_stream};
+pub use journey::{contact_batch, journey_log_batch, replay_batch};
+pub use read::{BatchReader, EventBatches};
 pub use write::{
-    BatchBuilder, batch_stream, cleaning_batch, feature_batch, plan_batch, score_batch,
-    segment_batch, summary_batch,
+    BatchBuilder, batch_stream, cleaning_batch, curve_batch, drift_batch, explanation_batch,
+    feature_batch, learner_batch, plan_batch, price_batch, score_batch, segment_batch,
+    summary_batch, training_batch,
 };

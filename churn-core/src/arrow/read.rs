@@ -9,7 +9,11 @@ use arrow_schema::{ArrowError, Schema};
 
 use super::column::Column;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{ColumnNames, EventColumns, EventKind, KindColumn, Roles, ValueColumn};
+use crate::events::{
+    Cleaning, ColumnNames, DuplicatePolicy, EventColumns, EventKind, IdColumn, Keep, KindColumn,
+    LogStream, Roles, Scratch, ValueColumn, check_event_count,
+};
+use crate::progress::Progress;
 use crate::time::TimeUnit;
 
 /// The columns of an Arrow table that play a role in the log, checked and kept alive.
@@ -116,6 +120,7 @@ impl EventBatches {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        check_event_count((self.rows as u64).saturating_add(batch.num_rows() as u64))?;
         let columns = [&mut self.customer, &mut self.time]
             .into_iter()
             .chain(&mut self.kind)
@@ -147,6 +152,27 @@ impl EventBatches {
     /// row for a time in text that is not one or a time beyond 64 bits; `InvalidParameter` for
     /// integer times without unit.
     pub fn columns(&self) -> Result<EventColumns<'_>> {
+        self.columns_where(&Keep::default())
+    }
+
+    /// The same without reading those that the cleaning leaves out.
+    ///
+    /// # Errors
+    /// As [`columns`](Self::columns).
+    pub fn columns_for(&self, cleaning: &Cleaning) -> Result<EventColumns<'_>> {
+        if cleaning.duplicates == DuplicatePolicy::Keep {
+            self.columns_where(&cleaning.keep)
+        } else {
+            // The build has a say in it where copies are looked for.
+            self.columns()
+        }
+    }
+
+    fn columns_where(&self, keep: &Keep) -> Result<EventColumns<'_>> {
+        fn ids(column: Option<&Column>, keep: bool) -> Result<Option<IdColumn<'_>>> {
+            column.filter(|_| keep).map(Column::ids).transpose()
+        }
+        let channel = self.channel.as_ref().filter(|_| keep.channels);
         Ok(EventColumns {
             customer: self.customer.ids()?,
             time: self.time.times(self.time_unit)?,
@@ -155,17 +181,100 @@ impl EventBatches {
                 Some(column) => column.kinds()?,
             },
             value: product(&self.value)?,
-            channel: self.channel.as_ref().map(Column::texts).transpose()?,
-            order: self.order.as_ref().map(Column::ids).transpose()?,
-            item: self.item.as_ref().map(Column::ids).transpose()?,
+            channel: channel.map(Column::texts).transpose()?,
+            order: ids(self.order.as_ref(), keep.orders)?,
+            item: ids(self.item.as_ref(), keep.items)?,
             unreadable_cells: 0,
         })
     }
 }
 
+/// The batches of a reader one by one, for a [`LogStream`] of tables larger than memory.
+pub struct BatchReader<R> {
+    reader: R,
+    empty: EventBatches,
+}
+
+impl<R> fmt::Debug for BatchReader<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BatchReader")
+    }
+}
+
+impl BatchReader<RecordBatchStreamReader> {
+    /// Reads a C-data stream, which is released at the end.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); `InvalidValue` for a stream that is released or whose schema cannot be
+    /// read.
+    pub fn from_stream(stream: FFI_ArrowArrayStream, names: &ColumnNames) -> Result<Self> {
+        Self::new(guarded(|| RecordBatchStreamReader::try_new(stream))?, names)
+    }
+}
+
+impl<R: RecordBatchReader> BatchReader<R> {
+    /// Reads the batches of a reader.
+    ///
+    /// # Errors
+    /// `UnknownName` or `InvalidParameter` where `names` do not fit the columns.
+    pub fn new(reader: R, names: &ColumnNames) -> Result<Self> {
+        let empty = EventBatches::empty(&reader.schema(), names)?;
+        Ok(BatchReader { reader, empty })
+    }
+
+    /// The next batch, or `None` at the end.
+    ///
+    /// # Errors
+    /// `InvalidValue` as [`EventBatches::from_reader`].
+    // Not an iterator: an error is worth more than the end.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<EventBatches>> {
+        let Some(batch) = guarded(|| self.reader.next().transpose())? else {
+            return Ok(None);
+        };
+        let mut events = self.empty.clone();
+        events.push(&batch)?;
+        Ok(Some(events))
+    }
+}
+
+impl<S: Scratch> LogStream<S> {
+    /// Adds record batches.
+    ///
+    /// # Errors
+    /// As [`EventBatches::columns`] and [`push`](Self::push), with rows counted from the start of
+    /// the stream.
+    pub fn push_batches(&mut self, batches: &EventBatches, progress: &Progress<'_>) -> Result<()> {
+        let before = self.rows();
+        let columns = batches.columns().map_err(|error| match error.row() {
+            Some(row) => error.at_row((before + row) as usize),
+            None => error,
+        })?;
+        self.push(&columns, progress)
+    }
+
+    /// Adds all batches of a C-data stream one by one; it is released at the end.
+    ///
+    /// # Errors
+    /// As [`BatchReader`] and [`push_batches`](Self::push_batches); the batches before the one that
+    /// failed stay in the stream.
+    pub fn push_stream(
+        &mut self,
+        stream: FFI_ArrowArrayStream,
+        names: &ColumnNames,
+        progress: &Progress<'_>,
+    ) -> Result<()> {
+        let mut reader = BatchReader::from_stream(stream, names)?;
+        while let Some(batches) = reader.next()? {
+            self.push_batches(&batches, progress)?;
+        }
+        Ok(())
+    }
+}
+
 /// Runs a step of a foreign reader. The import of C data asserts on malformed arrays (a wrong
 /// number of children, a buffer too short), and a caller's mistake must not unwind through us.
-fn guarded<T>(step: impl FnOnce() -> std::result::Result<T, ArrowError>) -> Result<T> {
+pub(super) fn guarded<T>(step: impl FnOnce() -> std::result::Result<T, ArrowError>) -> Result<T> {
     let unreadable = |got: &dyn fmt::Display| {
         Error::new(
             ErrorKind::InvalidValue,

@@ -16,6 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::{CleaningReport, DropReason};
 use crate::features::{FeatureTable, RfmSummary};
 use crate::scoring::Scores;
+use crate::scoring::learned::{
+    Column, ColumnDrift, Drift, Explanation, LearnerReport, OutOfFold, TrainingData,
+};
 use crate::segments::Segments;
 use crate::strategy::Plan;
 use crate::time::Timestamp;
@@ -57,6 +60,91 @@ pub fn feature_batch(table: &FeatureTable) -> Result<RecordBatch> {
         }
     }
     batch.finish()
+}
+
+/// Training data: `customer`, `as_of`, `churned` (1 or 0), then one column per feature, as in
+/// [`feature_batch`]; one row per customer and cut-off.
+///
+/// # Errors
+/// `InvalidParameter` for a feature called as one of the first three columns.
+pub fn training_batch(data: &TrainingData) -> Result<RecordBatch> {
+    let rows = 0..data.len();
+    let ids = || rows.clone().map(|row| data.customer(row));
+    let batch = BatchBuilder::new();
+    let mut batch = match data.customer(0) {
+        CustomerId::Int(_) => batch.integers("customer", ids().map(as_int)),
+        CustomerId::Uint(_) => batch.counts("customer", ids().map(as_uint)),
+        CustomerId::Text(_) => batch.texts("customer", ids().map(as_text)),
+    };
+    batch = batch
+        .times(
+            "as_of",
+            rows.clone().map(|row| Some(data.as_of(row).instant())),
+        )
+        .numbers("churned", data.target());
+    let frame = data.frame()?;
+    for (info, column) in data.features().iter().zip(frame.columns()) {
+        if let Column::Numeric(values) = column {
+            batch = batch
+                .numbers(&info.name, values)
+                .describe("unit", &info.unit)
+                .describe("definition", &info.definition);
+        }
+    }
+    batch.finish()
+}
+
+/// How the learners of a model did out of fold: `learner`, `weight`, `roc_auc`, `log_loss`, `trees`.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn learner_batch(report: &OutOfFold) -> Result<RecordBatch> {
+    let learners = || report.learners.iter();
+    let numbers = |number: fn(&LearnerReport) -> f64| learners().map(number).collect::<Vec<_>>();
+    BatchBuilder::new()
+        .texts("learner", learners().map(|l| Some(l.learner.as_str())))
+        .numbers("weight", &numbers(|l| l.weight))
+        .numbers("roc_auc", &numbers(|l| l.roc_auc))
+        .numbers("log_loss", &numbers(|l| l.log_loss))
+        .counts("trees", learners().map(|l| Some(l.trees as u64)))
+        .finish()
+}
+
+/// Probabilities with what each column contributed: `churn_probability`, `points_<column>`. Schema
+/// metadata: `base_points`.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn explanation_batch(told: &Explanation) -> Result<RecordBatch> {
+    let rows = told.probabilities.len();
+    let mut batch = BatchBuilder::new()
+        .metadata("base_points", told.base_points.to_string())
+        .numbers("churn_probability", &told.probabilities);
+    for (j, name) in told.names.iter().enumerate() {
+        let points = &told.points[j * rows..(j + 1) * rows];
+        batch = batch
+            .numbers(&format!("points_{name}"), points)
+            .describe("unit", "points");
+    }
+    batch.finish()
+}
+
+/// Drift of columns and, in the last row, of probabilities: `column`, `psi`, `kolmogorov_smirnov`
+/// (null for levels), `missing_before`, `missing_now`, `new_levels`.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn drift_batch(drift: &Drift) -> Result<RecordBatch> {
+    let rows = || drift.columns.iter().chain([&drift.probabilities]);
+    let numbers = |number: fn(&ColumnDrift) -> f64| rows().map(number).collect::<Vec<_>>();
+    BatchBuilder::new()
+        .texts("column", rows().map(|c| Some(c.column.as_str())))
+        .numbers("psi", &numbers(|c| c.psi))
+        .optional_numbers("kolmogorov_smirnov", rows().map(|c| c.kolmogorov_smirnov))
+        .numbers("missing_before", &numbers(|c| c.missing_before))
+        .numbers("missing_now", &numbers(|c| c.missing_now))
+        .numbers("new_levels", &numbers(|c| c.new_levels))
+        .finish()
 }
 
 /// The purchase summary: `customer`, `frequency`, `recency`, `age`, `monetary_value`. Schema metadata:
@@ -148,6 +236,10 @@ pub fn segment_batch(segments: &[&Segments]) -> Result<RecordBatch> {
 /// joined by `+`), `expected_response`, `contact_cost`, `offer_cost`. Texts are null and numbers 0
 /// without an action. Schema metadata: `as_of`, `horizon_days`, `currency`.
 ///
+/// A plan made for profit has in addition `expected_profit`, `change` (of the probability of
+/// staying), `source` of the change, `stake`, `day` (null without an action), `no_action` (why
+/// there is none).
+///
 /// # Errors
 /// None in practice; the columns always fit together.
 pub fn plan_batch(plan: &Plan) -> Result<RecordBatch> {
@@ -165,7 +257,7 @@ pub fn plan_batch(plan: &Plan) -> Result<RecordBatch> {
         let ids: Vec<&str> = offers.iter().map(|offer| offer.id.as_str()).collect();
         ids.join("+")
     }));
-    BatchBuilder::new()
+    let batch = BatchBuilder::new()
         .metadata("as_of", plan.as_of().to_string())
         .metadata("horizon_days", plan.horizon().as_days().to_string())
         .metadata("currency", plan.playbook().currency.clone())
@@ -182,7 +274,72 @@ pub fn plan_batch(plan: &Plan) -> Result<RecordBatch> {
         .numbers("contact_cost", plan.contact_cost())
         .describe("unit", "currency")
         .numbers("offer_cost", plan.offer_cost())
+        .describe("unit", "currency");
+    let Some(allocation) = plan.allocation() else {
+        return batch.finish();
+    };
+    let rows = 0..plan.customers().len();
+    let sources = allocation.source().iter();
+    let days = allocation.day().iter();
+    batch
+        .numbers("expected_profit", allocation.expected_profit())
         .describe("unit", "currency")
+        .numbers("change", allocation.change())
+        .describe("unit", "probability")
+        .texts("source", sources.map(|source| source.map(|s| s.name())))
+        .numbers("stake", allocation.stake())
+        .describe("unit", "currency")
+        .integers(
+            "day",
+            days.map(|day| (*day >= 0).then_some(i64::from(*day))),
+        )
+        .texts(
+            "no_action",
+            rows.map(|row| plan.no_action(row).map(|r| r.name())),
+        )
+        .finish()
+}
+
+/// The constraints of a plan made for profit: `constraint` (place in the settings), `subject`,
+/// `is_minimum`, `limit`, `used`, `price`. Without rows for a plan by priority.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn price_batch(plan: &Plan) -> Result<RecordBatch> {
+    let prices = plan.allocation().map_or(&[][..], |a| a.prices());
+    BatchBuilder::new()
+        .metadata("currency", plan.playbook().currency.clone())
+        .texts(
+            "constraint",
+            prices.iter().map(|p| Some(p.constraint.as_str())),
+        )
+        .texts("subject", prices.iter().map(|p| Some(p.subject.as_str())))
+        .flags("is_minimum", prices.iter().map(|p| Some(p.is_minimum)))
+        .numbers("limit", &prices.iter().map(|p| p.limit).collect::<Vec<_>>())
+        .numbers("used", &prices.iter().map(|p| p.used).collect::<Vec<_>>())
+        .numbers("price", &prices.iter().map(|p| p.price).collect::<Vec<_>>())
+        .finish()
+}
+
+/// The budget curve of a plan made for profit: `budget`, `profit`, `bound`, `price`. Without rows
+/// unless asked for.
+///
+/// # Errors
+/// None in practice; the columns always fit together.
+pub fn curve_batch(plan: &Plan) -> Result<RecordBatch> {
+    let curve = plan.allocation().map_or(&[][..], |a| a.curve());
+    BatchBuilder::new()
+        .metadata("currency", plan.playbook().currency.clone())
+        .numbers(
+            "budget",
+            &curve.iter().map(|p| p.budget).collect::<Vec<_>>(),
+        )
+        .numbers(
+            "profit",
+            &curve.iter().map(|p| p.profit).collect::<Vec<_>>(),
+        )
+        .numbers("bound", &curve.iter().map(|p| p.bound).collect::<Vec<_>>())
+        .numbers("price", &curve.iter().map(|p| p.price).collect::<Vec<_>>())
         .finish()
 }
 
@@ -303,6 +460,17 @@ impl BatchBuilder {
             IdStore::Text { .. } => {
                 text_array((0..customers.len()).map(|row| as_text(customers.get(row))))
             }
+        };
+        self.column(name, column, false)
+    }
+
+    /// The id of one customer per row, in the type of the ids; `rows` are rows of `customers`.
+    pub fn customer_rows(self, name: &str, customers: &Customers, rows: &[u32]) -> Self {
+        let ids = || rows.iter().map(|row| customers.get(*row as usize));
+        let column: ArrayRef = match customers.store() {
+            IdStore::Int(_) => Arc::new(ids().map(as_int).collect::<Int64Array>()),
+            IdStore::Uint(_) => Arc::new(ids().map(as_uint).collect::<UInt64Array>()),
+            IdStore::Text { .. } => text_array(ids().map(as_text)),
         };
         self.column(name, column, false)
     }

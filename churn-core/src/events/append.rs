@@ -10,13 +10,16 @@ use std::cmp::Ordering;
 use super::bucket::mark_first_lines;
 use super::clean::{CleaningReport, DropReason, DuplicatePolicy, Ledger};
 use super::columns::EventColumns;
-use super::{EventKind, EventLog, KIND_BITS, NO_CHANNEL, NO_ORDER, Span};
+use super::{EventKind, EventLog, KIND_BITS, NO_CHANNEL, NO_ORDER, Span, check_event_count};
 use crate::customers::{CustomerId, Customers, IdStore, text_store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 
 /// Item code of an event without item.
 const NO_ITEM: u32 = u32::MAX;
+
+/// Events between two reports of progress.
+const REPORT: usize = 1 << 14;
 
 /// Unused places that a log keeps without reclaiming them, however small it is.
 const SPARE: u64 = 1 << 16;
@@ -88,7 +91,9 @@ impl EventLog {
         self.append_observed(columns, &Progress::none())
     }
 
-    /// The same with progress and cancellation, which leaves the log as it was.
+    /// The same with progress and cancellation, which leaves the log as it was. The batch is built
+    /// and compared first; a stop that comes while its events move into their places (step
+    /// `"events.append"`) is too late and has no effect.
     ///
     /// # Errors
     /// As [`append`](Self::append), and `Cancelled`.
@@ -97,6 +102,7 @@ impl EventLog {
         columns: &EventColumns<'_>,
         progress: &Progress<'_>,
     ) -> Result<Appended> {
+        check_event_count((self.len() as u64).saturating_add(columns.len() as u64))?;
         let batch = EventLog::from_columns_observed(columns, &self.cleaning, progress)?;
         if self.customers.is_empty() && self.ledger == Ledger::default() {
             let touched = (0..batch.customers.len()).collect();
@@ -108,10 +114,10 @@ impl EventLog {
                 report: self.report.clone(),
             });
         }
-        self.merge(batch)
+        self.merge(batch, progress)
     }
 
-    fn merge(&mut self, mut batch: EventLog) -> Result<Appended> {
+    fn merge(&mut self, mut batch: EventLog, progress: &Progress<'_>) -> Result<Appended> {
         let customers = union(&self.customers, &batch.customers, "events.customer")?;
         let items = match (&self.item_ids, &batch.item_ids) {
             (Some(old), Some(new)) => Some(union(old, new, "events.item")?),
@@ -171,6 +177,9 @@ impl EventLog {
             }
         }
 
+        let step = progress.step("events.append", batch.len());
+        step.advance(0)?;
+
         // Nothing fails from here on.
         let known = self.customers.len();
         if let Some(all) = customers {
@@ -184,7 +193,7 @@ impl EventLog {
             };
             (self.spans, self.customers) = (spans, all);
         }
-        self.take_channel_names(&mut batch, channels);
+        self.take_channel_names(&mut batch, &channels);
         self.take_item_ids(&mut batch, items);
         if self.orders.is_none() && batch.orders.is_some() {
             self.orders = Some(vec![NO_ORDER; self.times.len()]);
@@ -195,8 +204,13 @@ impl EventLog {
         let mut lines = Vec::new();
         let mut merged = Vec::new();
         let mut ledger = batch.ledger;
+        let mut moved = 0;
         for (batch_row, &row) in touched.iter().enumerate() {
             let new = batch.spans[batch_row].range();
+            moved += new.len();
+            if moved >= REPORT || batch_row + 1 == touched.len() {
+                let _ = step.advance(std::mem::take(&mut moved));
+            }
             scratch.clear();
             scratch.extend(new.map(|i| batch.row(i)));
             self.merge_customer(row, &scratch, &mut merged, &mut ledger);
@@ -317,17 +331,17 @@ impl EventLog {
                 room: u32::try_from(room).unwrap_or(u32::MAX),
             };
             let end = self.times.len() + span.room as usize;
-            self.times.resize(end, 0);
-            self.kinds.resize(end, 0);
-            self.values.resize(end, 0.0);
+            grow(&mut self.times, end, 0);
+            grow(&mut self.kinds, end, 0);
+            grow(&mut self.values, end, 0.0);
             if let Some(channels) = &mut self.channels {
-                channels.resize(end, NO_CHANNEL);
+                grow(channels, end, NO_CHANNEL);
             }
             if let Some(orders) = &mut self.orders {
-                orders.resize(end, NO_ORDER);
+                grow(orders, end, NO_ORDER);
             }
             if let Some(items) = &mut self.items {
-                items.resize(end, NO_ITEM);
+                grow(items, end, NO_ITEM);
             }
         }
         for (i, event) in events.iter().enumerate() {
@@ -367,28 +381,26 @@ impl EventLog {
         );
     }
 
-    /// Lets both logs code channels by one list of names.
-    fn take_channel_names(&mut self, batch: &mut EventLog, names: Vec<String>) {
-        let recode = |log: &mut EventLog| {
-            if log.channel_names[..] == names[..] {
-                return;
-            }
-            let codes: Vec<u8> = log
-                .channel_names
-                .iter()
-                .map(|name| {
-                    names
-                        .binary_search(name)
-                        .map_or(NO_CHANNEL, |code| code as u8)
-                })
-                .collect();
-            for code in log.channels.iter_mut().flatten() {
-                *code = codes.get(usize::from(*code)).copied().unwrap_or(NO_CHANNEL);
-            }
-            log.channel_names = names.clone().into();
+    /// Codes channels by a sorted list of names that holds those of the log.
+    pub(super) fn recode_channels(&mut self, names: &[String]) {
+        if self.channel_names[..] == *names {
+            return;
+        }
+        let code_of = |name: &String| match names.binary_search(name) {
+            Ok(code) => code as u8,
+            Err(_) => NO_CHANNEL,
         };
-        recode(self);
-        recode(batch);
+        let codes: Vec<u8> = self.channel_names.iter().map(code_of).collect();
+        for code in self.channels.iter_mut().flatten() {
+            *code = codes.get(usize::from(*code)).copied().unwrap_or(NO_CHANNEL);
+        }
+        self.channel_names = names.into();
+    }
+
+    /// Lets both logs code channels by one list of names.
+    fn take_channel_names(&mut self, batch: &mut EventLog, names: &[String]) {
+        self.recode_channels(names);
+        batch.recode_channels(names);
         if self.channels.is_none() && batch.channels.is_some() {
             self.channels = Some(vec![NO_CHANNEL; self.times.len()]);
         }
@@ -452,6 +464,16 @@ impl EventLog {
         }
         self.garbage = 0;
     }
+}
+
+/// Lengthens a column by an eighth at least, rarely enough to move, and far from the double that a
+/// vector takes by itself: columns are most of the memory.
+fn grow<T: Copy>(column: &mut Vec<T>, end: usize, fill: T) {
+    if end > column.capacity() {
+        let more = (column.len() / 8).max(end - column.len());
+        column.reserve_exact(more);
+    }
+    column.resize(end, fill);
 }
 
 fn other_type(what: &str, old: &str, new: &str) -> Error {

@@ -1,67 +1,134 @@
 //! One bucket of the build, inside the cache: its rows grouped by customer and put in order.
 
+use std::cmp::Ordering;
+
 use rayon::prelude::*;
 
-use super::check::CleanRow;
+use super::check::Block;
 use super::clean::Count;
 use super::group::RowCodes;
+use super::survey::Frame;
 use super::{EventKind, FIRST_LINE, KIND_BITS, NO_ORDER};
 use crate::math::sum::ExactSum;
 
-/// A checked row on its way: time, bits of the value, row | kind << 32 | channel << 40, and the
-/// customer's key in one word (`W` = 4) or two (`W` = 5, low word first).
+/// A checked row on its way, in `W` words: its time, the bits of its value, its customer's key in
+/// `KEY` words (low word first) and, where somebody needs it (`ROW`), its number. Kind and channel
+/// lie in the lowest bits of the time, or beside the number.
 ///
 /// An array of integers, because the allocator hands those out zeroed without touching them.
-pub(super) type Record<const W: usize> = [u64; W];
+pub(super) struct Form<const KEY: usize, const ROW: bool, const W: usize>;
 
-pub(super) fn record<const W: usize>(
-    key: u128,
-    row: usize,
-    clean: &CleanRow,
-    channel: u8,
-) -> Record<W> {
-    let mut record = [0; W];
-    record[0] = clean.time as u64;
-    record[1] = clean.value.to_bits();
-    record[2] = row as u64 | u64::from(clean.kind) << 32 | u64::from(channel) << 40;
-    record[3] = key as u64;
-    if W > 4 {
-        record[4] = (key >> 64) as u64;
+/// Bits below the time for kind and channel.
+const BELOW_TIME: u32 = 12;
+
+impl<const KEY: usize, const ROW: bool, const W: usize> Form<KEY, ROW, W> {
+    /// Whether times of so many bits fit.
+    pub(super) fn holds(time_bits: u32) -> bool {
+        ROW || time_bits + BELOW_TIME <= u64::BITS
     }
-    record
-}
 
-#[inline]
-fn key<const W: usize>(record: &Record<W>) -> u128 {
-    let high = if W > 4 { record[4] } else { 0 };
-    u128::from(record[3]) | u128::from(high) << 64
-}
+    #[inline(always)]
+    pub(super) fn record(
+        block: &Block,
+        i: usize,
+        first_time: i64,
+        row: usize,
+        channel: u8,
+    ) -> [u64; W] {
+        let time = (block.times[i] - first_time) as u64;
+        let kind = u64::from(block.kinds[i]);
+        let key = block.keys[i];
+        let mut record = [0; W];
+        record[1] = block.values[i].to_bits();
+        record[2] = key as u64;
+        if KEY > 1 {
+            record[3] = (key >> 64) as u64;
+        }
+        if ROW {
+            record[0] = time;
+            record[W - 1] = row as u64 | kind << 32 | u64::from(channel) << 40;
+        } else {
+            record[0] = time << BELOW_TIME | kind << 8 | u64::from(channel);
+        }
+        record
+    }
 
-#[inline]
-fn row(record: &[u64]) -> usize {
-    record[2] as u32 as usize
-}
+    /// Time since the first of all.
+    #[inline(always)]
+    fn time(record: &[u64; W]) -> u64 {
+        if ROW {
+            record[0]
+        } else {
+            record[0] >> BELOW_TIME
+        }
+    }
 
-#[inline]
-fn kind(record: &[u64]) -> u8 {
-    (record[2] >> 32) as u8
-}
+    #[inline(always)]
+    fn kind(record: &[u64; W]) -> u8 {
+        if ROW {
+            (record[W - 1] >> 32) as u8
+        } else {
+            (record[0] >> 8) as u8 & 15
+        }
+    }
 
-#[inline]
-fn channel(record: &[u64]) -> u8 {
-    (record[2] >> 40) as u8
-}
+    #[inline(always)]
+    fn channel(record: &[u64; W]) -> u8 {
+        if ROW {
+            (record[W - 1] >> 40) as u8
+        } else {
+            record[0] as u8
+        }
+    }
 
-#[inline]
-fn value(record: &[u64]) -> f64 {
-    f64::from_bits(record[1])
+    #[inline(always)]
+    fn value(record: &[u64; W]) -> f64 {
+        f64::from_bits(record[1])
+    }
+
+    #[inline(always)]
+    fn key(record: &[u64; W]) -> u128 {
+        let high = if KEY > 1 { record[3] } else { 0 };
+        u128::from(record[2]) | u128::from(high) << 64
+    }
+
+    /// The number of the row; 0 where nobody needs it.
+    #[inline(always)]
+    fn row(record: &[u64; W]) -> usize {
+        if ROW {
+            record[W - 1] as u32 as usize
+        } else {
+            0
+        }
+    }
+
+    /// Order of two events of one customer at one instant; equal events are copies.
+    fn compare(a: &[u64; W], b: &[u64; W], codes: &RowCodes<'_>) -> Ordering {
+        let orders = || match &codes.orders {
+            None => Ordering::Equal,
+            Some(orders) => orders
+                .fingerprint(Self::row(a))
+                .cmp(&orders.fingerprint(Self::row(b))),
+        };
+        let items = || match &codes.items {
+            None => Ordering::Equal,
+            Some(items) => items[Self::row(a)].cmp(&items[Self::row(b)]),
+        };
+        Self::kind(a)
+            .cmp(&Self::kind(b))
+            // Values are not negative, so their bits sort like they do.
+            .then_with(|| a[1].cmp(&b[1]))
+            .then_with(|| Self::channel(a).cmp(&Self::channel(b)))
+            .then_with(orders)
+            .then_with(items)
+    }
 }
 
 /// Copies of other rows.
 #[derive(Default)]
 pub(super) struct Copies {
     pub(super) count: Count,
-    /// Smallest row number of a copy.
+    /// Smallest row number of a copy, where rows have numbers.
     pub(super) first: Option<u32>,
 }
 
@@ -74,12 +141,12 @@ impl Copies {
         };
     }
 
-    /// Notes that two rows are equal.
-    fn add(&mut self, a: &[u64], b: &[u64]) {
-        let money = kind(b) <= EventKind::Refund.code();
-        self.count.add(if money { value(b) } else { 0.0 });
-        let copy = row(a).max(row(b)) as u32;
-        self.first = Some(self.first.map_or(copy, |first| first.min(copy)));
+    /// Notes that an event is the copy of the row before it.
+    fn add(&mut self, kind: u8, value: f64, row: usize) {
+        let money = kind <= EventKind::Refund.code();
+        self.count.add(if money { value } else { 0.0 });
+        let row = row as u32;
+        self.first = Some(self.first.map_or(row, |first| first.min(row)));
     }
 }
 
@@ -94,10 +161,13 @@ pub(super) struct Out<'a> {
 }
 
 /// What came out of a bucket beside its rows.
+#[derive(Default)]
 pub(super) struct Grouped {
     /// Customers, ascending.
     pub(super) keys: Vec<u128>,
-    /// Rows of each customer.
+    /// A row of each customer, where rows have numbers.
+    pub(super) rows: Vec<u32>,
+    /// Events of each customer.
     pub(super) counts: Vec<u32>,
     pub(super) copies: Copies,
     pub(super) bought: ExactSum,
@@ -117,10 +187,48 @@ pub(super) struct Scratch {
     sorted: Vec<(u128, u32)>,
     /// Next free place of each index into `keys`.
     next: Vec<u32>,
-    /// Time and record number, customer after customer.
-    order: Vec<(i64, u32)>,
+    /// Time and record number, customer after customer, in one word where they fit.
+    order: Vec<u64>,
+    wide_order: Vec<u128>,
     /// Order and position of the purchase lines of one customer.
     lines: Vec<(u64, u32)>,
+}
+
+/// Time and number of a record in one integer that sorts by time.
+trait Slot: Copy + Ord + Default + Send {
+    fn new(time: u64, record: usize, bits: u32) -> Self;
+    fn record(self, bits: u32) -> usize;
+    fn time(self, bits: u32) -> u64;
+}
+
+impl Slot for u64 {
+    #[inline(always)]
+    fn new(time: u64, record: usize, bits: u32) -> Self {
+        time << bits | record as u64
+    }
+    #[inline(always)]
+    fn record(self, bits: u32) -> usize {
+        (self & ((1 << bits) - 1)) as usize
+    }
+    #[inline(always)]
+    fn time(self, bits: u32) -> u64 {
+        self >> bits
+    }
+}
+
+impl Slot for u128 {
+    #[inline(always)]
+    fn new(time: u64, record: usize, bits: u32) -> Self {
+        u128::from(time) << bits | record as u128
+    }
+    #[inline(always)]
+    fn record(self, bits: u32) -> usize {
+        (self & ((1 << bits) - 1)) as usize
+    }
+    #[inline(always)]
+    fn time(self, bits: u32) -> u64 {
+        (self >> bits) as u64
+    }
 }
 
 /// Above so many rows one customer is worth both cores.
@@ -128,69 +236,146 @@ const PARALLEL_SORT: usize = 1 << 17;
 
 impl Scratch {
     /// Groups and orders the records of a bucket into `out`.
-    pub(super) fn group<const W: usize>(
+    pub(super) fn group<const KEY: usize, const ROW: bool, const W: usize>(
         &mut self,
-        records: &[Record<W>],
+        records: &[[u64; W]],
+        frame: Frame,
         codes: &RowCodes<'_>,
         drop_copies: bool,
-        mut out: Out<'_>,
+        out: Out<'_>,
     ) -> Grouped {
-        self.number_keys(records);
-        self.place_records(records);
+        self.number_keys::<KEY, ROW, W>(records);
+        // At least one bit, so that shifts stay below the width of the word.
+        let bits = (usize::BITS - records.len().leading_zeros()).max(1);
+        if frame.time_bits + bits <= u64::BITS {
+            let mut order = std::mem::take(&mut self.order);
+            let grouped = self.finish::<u64, KEY, ROW, W>(
+                records,
+                frame,
+                codes,
+                drop_copies,
+                out,
+                &mut order,
+                bits,
+            );
+            self.order = order;
+            grouped
+        } else {
+            let mut order = std::mem::take(&mut self.wide_order);
+            let grouped = self.finish::<u128, KEY, ROW, W>(
+                records,
+                frame,
+                codes,
+                drop_copies,
+                out,
+                &mut order,
+                bits,
+            );
+            self.wide_order = order;
+            grouped
+        }
+    }
+
+    /// Orders the events of every customer and writes them.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one call, split for its two widths"
+    )]
+    fn finish<S: Slot, const KEY: usize, const ROW: bool, const W: usize>(
+        &mut self,
+        records: &[[u64; W]],
+        frame: Frame,
+        codes: &RowCodes<'_>,
+        drop_copies: bool,
+        out: Out<'_>,
+        order: &mut Vec<S>,
+        bits: u32,
+    ) -> Grouped {
+        self.place_records::<S, KEY, ROW, W>(records, order, bits);
         let mut grouped = Grouped {
             keys: self.sorted.iter().map(|(key, _)| *key).collect(),
             counts: Vec::with_capacity(self.sorted.len()),
-            copies: Copies::default(),
-            bought: ExactSum::default(),
-            refunded: ExactSum::default(),
+            ..Grouped::default()
         };
-        let mut order = std::mem::take(&mut self.order);
         let mut rest = order.as_mut_slice();
         let mut written = 0;
         for i in 0..self.sorted.len() {
             let rows = self.keys[self.sorted[i].1 as usize].1;
             let (events, tail) = rest.split_at_mut(rows as usize);
             rest = tail;
-            sort_events(events, records, codes);
+            if ROW {
+                let first = events
+                    .first()
+                    .map_or(0, |e| Form::<KEY, ROW, W>::row(&records[e.record(bits)]));
+                grouped.rows.push(first as u32);
+            }
+            sort_events::<S, KEY, ROW, W>(events, records, codes, bits);
             let first = written;
+            let mut last_purchase = None;
             for j in 0..events.len() {
-                let event = &records[events[j].1 as usize];
-                if j > 0 {
-                    let before = &records[events[j - 1].1 as usize];
-                    if before[0] == event[0] && compare(before, event, codes).is_eq() {
-                        grouped.copies.add(before, event);
+                let event = &records[events[j].record(bits)];
+                let time = events[j].time(bits);
+                let (kind, value) = (
+                    Form::<KEY, ROW, W>::kind(event),
+                    Form::<KEY, ROW, W>::value(event),
+                );
+                if j > 0 && events[j - 1].time(bits) == time {
+                    let before = &records[events[j - 1].record(bits)];
+                    if Form::<KEY, ROW, W>::compare(before, event, codes).is_eq() {
+                        let row = Form::<KEY, ROW, W>::row(event);
+                        grouped.copies.add(kind, value, row);
                         if drop_copies {
                             continue;
                         }
                     }
                 }
-                out.write(written, event, codes);
-                match kind(event) {
-                    k if k == EventKind::Purchase.code() => {
-                        grouped.bought.add(value(event));
+                let mut coded = kind;
+                if kind == EventKind::Purchase.code() {
+                    grouped.bought.add(value);
+                    // Right where the log has no order ids; marked anew below where it has.
+                    if last_purchase != Some(time) {
+                        coded |= FIRST_LINE;
                     }
-                    k if k == EventKind::Refund.code() => {
-                        grouped.refunded.add(value(event));
+                    last_purchase = Some(time);
+                } else if kind == EventKind::Refund.code() {
+                    grouped.refunded.add(value);
+                }
+                out.times[written] = time as i64 + frame.first_time;
+                out.kinds[written] = coded;
+                out.values[written] = value;
+                if let Some(channel) = out.channels.get_mut(written) {
+                    *channel = Form::<KEY, ROW, W>::channel(event);
+                }
+                if ROW {
+                    let row = Form::<KEY, ROW, W>::row(event);
+                    if let Some(orders) = &codes.orders {
+                        out.orders[written] = orders.fingerprint(row);
                     }
-                    _ => {}
+                    if let Some(items) = &codes.items {
+                        out.items[written] = items[row];
+                    }
                 }
                 written += 1;
             }
-            let orders = out.orders.get(first..written).unwrap_or_default();
-            mark_first_lines(
-                &mut out.kinds[first..written],
-                &out.times[first..written],
-                orders,
-                &mut self.lines,
-            );
+            if let Some(orders) = out.orders.get(first..written).filter(|o| !o.is_empty()) {
+                mark_first_lines(
+                    &mut out.kinds[first..written],
+                    &out.times[first..written],
+                    orders,
+                    &mut self.lines,
+                );
+            }
             grouped.counts.push((written - first) as u32);
         }
-        self.order = order;
         grouped
     }
 
     /// Fills `keys` and `local`.
-    fn number_keys<const W: usize>(&mut self, records: &[Record<W>]) {
+    fn number_keys<const KEY: usize, const ROW: bool, const W: usize>(
+        &mut self,
+        records: &[[u64; W]],
+    ) {
+        let key = Form::<KEY, ROW, W>::key;
         self.keys.clear();
         self.local.clear();
         // Sorted input needs no table: a new customer begins where the key changes.
@@ -229,7 +414,12 @@ impl Scratch {
     }
 
     /// Fills `sorted` and puts each record behind the others of its customer in `order`.
-    fn place_records<const W: usize>(&mut self, records: &[Record<W>]) {
+    fn place_records<S: Slot, const KEY: usize, const ROW: bool, const W: usize>(
+        &mut self,
+        records: &[[u64; W]],
+        order: &mut Vec<S>,
+        bits: u32,
+    ) {
         self.sorted.clear();
         self.sorted.extend(
             self.keys
@@ -245,11 +435,11 @@ impl Scratch {
             self.next[*index as usize] = end;
             end += self.keys[*index as usize].1;
         }
-        self.order.clear();
-        self.order.resize(records.len(), (0, 0));
+        order.clear();
+        order.resize(records.len(), S::default());
         for (i, (record, local)) in records.iter().zip(&self.local).enumerate() {
             let place = &mut self.next[*local as usize];
-            self.order[*place as usize] = (record[0] as i64, i as u32);
+            order[*place as usize] = S::new(Form::<KEY, ROW, W>::time(record), i, bits);
             *place += 1;
         }
     }
@@ -292,31 +482,16 @@ pub(super) fn mark_first_lines(
     }
 }
 
-impl Out<'_> {
-    #[inline]
-    fn write(&mut self, place: usize, record: &[u64], codes: &RowCodes<'_>) {
-        self.times[place] = record[0] as i64;
-        self.kinds[place] = kind(record);
-        self.values[place] = value(record);
-        if !self.channels.is_empty() {
-            self.channels[place] = channel(record);
-        }
-        if let Some(orders) = &codes.orders {
-            self.orders[place] = orders.fingerprint(row(record));
-        }
-        if let Some(items) = &codes.items {
-            self.items[place] = items[row(record)];
-        }
-    }
-}
-
 /// Puts one customer's events in canonical order: time, then kind, value, channel, order, item.
-fn sort_events<const W: usize>(
-    events: &mut [(i64, u32)],
-    records: &[Record<W>],
+fn sort_events<S: Slot, const KEY: usize, const ROW: bool, const W: usize>(
+    events: &mut [S],
+    records: &[[u64; W]],
     codes: &RowCodes<'_>,
+    bits: u32,
 ) {
-    if !events.is_sorted_by_key(|event| event.0) {
+    // Events of one instant keep the order of their rows here, which copies keep for good, so that
+    // errors always name the same one.
+    if !events.is_sorted() {
         if events.len() > PARALLEL_SORT {
             events.par_sort_unstable();
         } else {
@@ -324,33 +499,12 @@ fn sort_events<const W: usize>(
         }
     }
     for run in events
-        .chunk_by_mut(|a, b| a.0 == b.0)
+        .chunk_by_mut(|a, b| a.time(bits) == b.time(bits))
         .filter(|run| run.len() > 1)
     {
         run.sort_unstable_by(|a, b| {
-            let (a, b) = (&records[a.1 as usize], &records[b.1 as usize]);
-            // Copies stand in the order of their rows, so that errors always name the same one.
-            compare(a, b, codes).then(row(a).cmp(&row(b)))
+            let (x, y) = (&records[a.record(bits)], &records[b.record(bits)]);
+            Form::<KEY, ROW, W>::compare(x, y, codes).then(a.cmp(b))
         });
     }
-}
-
-/// Order of two events of one customer at one instant; equal events are copies.
-fn compare(a: &[u64], b: &[u64], codes: &RowCodes<'_>) -> std::cmp::Ordering {
-    let (row_a, row_b) = (row(a), row(b));
-    let orders = || match &codes.orders {
-        None => std::cmp::Ordering::Equal,
-        Some(orders) => orders.fingerprint(row_a).cmp(&orders.fingerprint(row_b)),
-    };
-    let items = || match &codes.items {
-        None => std::cmp::Ordering::Equal,
-        Some(items) => items[row_a].cmp(&items[row_b]),
-    };
-    kind(a)
-        .cmp(&kind(b))
-        // Values are not negative, so their bits sort like they do.
-        .then_with(|| a[1].cmp(&b[1]))
-        .then_with(|| channel(a).cmp(&channel(b)))
-        .then_with(orders)
-        .then_with(items)
 }

@@ -10,6 +10,7 @@ use super::columns::{
 use super::ids::MixHasher;
 use super::kinds::EventKind;
 use crate::error::{Error, Result};
+use crate::time::TimeUnit;
 
 /// A row that passed the checks.
 #[derive(Clone, Copy)]
@@ -21,12 +22,71 @@ pub(super) struct CleanRow {
     pub(super) read_as_refund: bool,
 }
 
+/// Rows that are read together: neighbours, or some of them.
+#[derive(Clone, Copy)]
+pub(super) enum Pick<'r> {
+    Range(usize, usize),
+    Rows(&'r [u32]),
+}
+
+impl Pick<'_> {
+    #[inline]
+    pub(super) fn len(self) -> usize {
+        match self {
+            Pick::Range(from, to) => to - from,
+            Pick::Rows(rows) => rows.len(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn row(self, i: usize) -> usize {
+        match self {
+            Pick::Range(from, _) => from + i,
+            Pick::Rows(rows) => rows[i] as usize,
+        }
+    }
+
+    /// The cells of these rows.
+    pub(super) fn gather<T: Copy, U>(self, cells: &[T], out: &mut Vec<U>, read: impl Fn(T) -> U) {
+        out.clear();
+        match self {
+            Pick::Range(from, to) => out.extend(cells[from..to].iter().map(|cell| read(*cell))),
+            Pick::Rows(rows) => out.extend(rows.iter().map(|row| read(cells[*row as usize]))),
+        }
+    }
+}
+
+/// Rows of a block, at most: their cells stay in the nearest cache.
+pub(super) const BLOCK: usize = 1 << 10;
+
+/// The cells of some rows, column by column.
+#[derive(Default)]
+pub(super) struct Block {
+    pub(super) times: Vec<i64>,
+    pub(super) kinds: Vec<u8>,
+    pub(super) values: Vec<f64>,
+    /// Whether a row passed all checks; one that did not is checked again, one test after another.
+    pub(super) usable: Vec<bool>,
+    pub(super) keys: Vec<u128>,
+}
+
+impl Block {
+    /// Puts a row in place of what stood there.
+    pub(super) fn put(&mut self, i: usize, clean: &CleanRow, key: u128) {
+        self.times[i] = clean.time;
+        self.kinds[i] = clean.kind;
+        self.values[i] = clean.value;
+        self.usable[i] = true;
+        self.keys[i] = key;
+    }
+}
+
 /// What the value of a kind of event means.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum ValueOf {
-    /// The code is not a kind.
-    Unknown,
+    /// The code is not a kind, or of a kind that is left out.
+    Unusable,
     Nothing,
     Money,
     Dwell,
@@ -34,7 +94,7 @@ enum ValueOf {
 
 /// By code of the kind.
 const VALUE_OF: [ValueOf; 256] = {
-    let mut table = [ValueOf::Unknown; 256];
+    let mut table = [ValueOf::Unusable; 256];
     let mut i = 0;
     while i < EventKind::ALL.len() {
         table[EventKind::ALL[i] as usize] = match EventKind::ALL[i] {
@@ -53,6 +113,11 @@ pub(super) struct RowCleaner<'c, 'a> {
     cleaning: &'c Cleaning,
     earliest: i64,
     latest: i64,
+    /// By code of the kind.
+    value_of: [ValueOf; 256],
+    /// By code of the kind: known, left out, and no money that the report would have to name.
+    skipped: [bool; 256],
+    skips_kinds: bool,
     /// Whether any customer, time or value cell can be missing at all.
     has_missing: bool,
     /// Kind of each dictionary entry where the kinds are coded, so that names are matched once.
@@ -70,6 +135,15 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
                 cleaning.earliest,
             ));
         }
+        cleaning.keep.check()?;
+        let mut value_of = VALUE_OF;
+        let mut skipped = [false; 256];
+        for kind in EventKind::ALL {
+            if !cleaning.keep.includes(kind) {
+                value_of[usize::from(kind.code())] = ValueOf::Unusable;
+                skipped[usize::from(kind.code())] = !kind.is_money();
+            }
+        }
         let coded_kinds = match &columns.kind {
             KindColumn::Names(TextColumn {
                 cells: TextCells::Coded { names, .. },
@@ -82,8 +156,10 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
             cleaning,
             earliest: cleaning.earliest.micros(),
             latest: cleaning.latest.micros(),
-            has_missing: matches!(columns.customer.cells, IdCells::Text(_))
-                || columns.customer.valid.is_some()
+            value_of,
+            skipped,
+            skips_kinds: skipped.contains(&true),
+            has_missing: columns.customer.valid.is_some()
                 || columns.time.valid.is_some()
                 || columns
                     .value
@@ -131,42 +207,117 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
         }
     }
 
-    /// The row as it enters the log, or why it does not.
-    #[inline(always)]
-    pub(super) fn check(&self, row: usize) -> std::result::Result<CleanRow, DropReason> {
-        let kind = self.kind(row);
-        let class = VALUE_OF[usize::from(kind)];
-        let raw = match &self.columns.value {
-            None => f64::from(class == ValueOf::Money),
-            Some(column) => column.cells[row],
-        };
-        let valued = class != ValueOf::Nothing;
-        let time = self
-            .columns
-            .time
-            .unit
-            .to_micros(self.columns.time.cells[row]);
-        // All tests at once and without branches, because kinds and values are unpredictable and
-        // nearly all rows pass; the exact reason is found again for those that do not.
-        let usable = (class != ValueOf::Unknown)
-            & (!valued | ((0.0..=MAX_VALUE).contains(&raw)))
-            & time.is_some_and(|t| (self.earliest <= t) & (t < self.latest))
-            & (!self.has_missing || self.is_complete(row));
-        if usable {
-            return Ok(CleanRow {
-                time: time.unwrap_or_default(),
-                kind,
-                // `abs` turns -0.0 into 0.0, so that equal money has equal bits.
-                value: if valued { raw.abs() } else { 0.0 },
-                read_as_refund: false,
-            });
+    /// Whether a row may enter the log, going by its kind and its customer.
+    pub(super) fn is_candidate(&self, row: usize) -> bool {
+        !self.skipped[usize::from(self.kind(row))] && !is_missing(&self.columns.customer, row)
+    }
+
+    /// Whether rows can be left out by their kind alone.
+    pub(super) fn skips_kinds(&self) -> bool {
+        self.skips_kinds
+    }
+
+    /// The rows of a range whose kind is worth a further look.
+    pub(super) fn wanted_rows(
+        &self,
+        from: usize,
+        to: usize,
+        block: &mut Block,
+        rows: &mut Vec<u32>,
+    ) {
+        self.load_kinds(Pick::Range(from, to), block);
+        let start = rows.len();
+        rows.resize(start + block.kinds.len(), 0);
+        let mut end = start;
+        for (i, kind) in block.kinds.iter().enumerate() {
+            // Written first and kept or not afterwards, because kinds are unpredictable.
+            rows[end] = (from + i) as u32;
+            end += usize::from(!self.skipped[usize::from(*kind)]);
         }
-        self.check_slowly(row)
+        rows.truncate(end);
+    }
+
+    fn load_kinds(&self, pick: Pick<'_>, block: &mut Block) {
+        let kinds = &mut block.kinds;
+        match &self.columns.kind {
+            KindColumn::All(kind) => {
+                kinds.clear();
+                kinds.resize(pick.len(), kind.code());
+            }
+            KindColumn::Codes(codes) => pick.gather(codes, kinds, |code| code),
+            KindColumn::Names(TextColumn {
+                cells: TextCells::Coded { codes, .. },
+                valid: None,
+            }) => pick.gather(codes, kinds, |code| {
+                let kind = self.coded_kinds.get(code as usize).copied().flatten();
+                kind.map_or(0, EventKind::code)
+            }),
+            _ => {
+                kinds.clear();
+                kinds.extend((0..pick.len()).map(|i| self.kind(pick.row(i))));
+            }
+        }
+    }
+
+    /// Reads some rows and tests all but their customers.
+    pub(super) fn load(&self, pick: Pick<'_>, block: &mut Block) {
+        self.load_kinds(pick, block);
+        let unit = self.columns.time.unit;
+        // What does not fit into microseconds becomes a time before every possible one.
+        let micros = |count: i64| unit.to_micros(count).unwrap_or(i64::MIN);
+        match unit {
+            TimeUnit::Microsecond => pick.gather(&self.columns.time.cells, &mut block.times, |t| t),
+            _ => pick.gather(&self.columns.time.cells, &mut block.times, micros),
+        }
+        let Block {
+            times,
+            kinds,
+            values,
+            usable,
+            ..
+        } = block;
+        match &self.columns.value {
+            Some(column) => pick.gather(&column.cells, values, |value| value),
+            None => {
+                values.clear();
+                let money = |kind: &u8| self.value_of[usize::from(*kind)] == ValueOf::Money;
+                values.extend(kinds.iter().map(|kind| f64::from(money(kind))));
+            }
+        }
+        usable.clear();
+        let rows = kinds.iter().zip(times.iter()).zip(values.iter_mut());
+        usable.extend(rows.map(|((kind, time), value)| {
+            let class = self.value_of[usize::from(*kind)];
+            let valued = class != ValueOf::Nothing;
+            // All tests at once and without branches, because kinds and values are unpredictable
+            // and nearly all rows pass.
+            let usable = (class != ValueOf::Unusable)
+                & (!valued | (0.0..=MAX_VALUE).contains(value))
+                & (self.earliest <= *time)
+                & (*time < self.latest);
+            // `abs` turns -0.0 into 0.0, so that equal money has equal bits.
+            *value = if valued { value.abs() } else { 0.0 };
+            usable
+        }));
+        if self.has_missing {
+            for (i, usable) in usable.iter_mut().enumerate() {
+                *usable &= self.is_complete(pick.row(i));
+            }
+        }
+    }
+
+    /// Rows of a block without customer are no longer usable; for callers who need no keys.
+    pub(super) fn require_customers(&self, pick: Pick<'_>, block: &mut Block) {
+        for (i, usable) in block.usable.iter_mut().enumerate() {
+            *usable &= !is_missing(&self.columns.customer, pick.row(i));
+        }
+        block.keys.clear();
+        block.keys.resize(pick.len(), 0);
     }
 
     /// Whether the customer, time and value cells of a row are there.
     fn is_complete(&self, row: usize) -> bool {
-        !is_missing(&self.columns.customer, row)
+        is_valid(&self.columns.customer.valid, row)
             && is_valid(&self.columns.time.valid, row)
             && self
                 .columns
@@ -175,9 +326,18 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
                 .is_none_or(|column| is_valid(&column.valid, row))
     }
 
-    /// The same one test after another.
+    /// The row as it enters the log, or why it does not: one test after another.
     #[cold]
-    fn check_slowly(&self, row: usize) -> std::result::Result<CleanRow, DropReason> {
+    pub(super) fn check(&self, row: usize) -> std::result::Result<CleanRow, DropReason> {
+        let keep = &self.cleaning.keep;
+        let given = EventKind::from_code(self.kind(row));
+        // A purchase that is not asked for may yet turn out to be a refund.
+        let may_be_refund = given == Some(EventKind::Purchase)
+            && self.cleaning.negative_value == NegativePolicy::Refund
+            && keep.includes(EventKind::Refund);
+        if given.is_some_and(|kind| !keep.includes(kind) && !may_be_refund) {
+            return Err(DropReason::NotAskedFor);
+        }
         if is_missing(&self.columns.customer, row) {
             return Err(DropReason::MissingCustomer);
         }
@@ -192,7 +352,7 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
         let time = time
             .filter(|t| (self.earliest..self.latest).contains(t))
             .ok_or(DropReason::ImpossibleTime)?;
-        let kind = EventKind::from_code(self.kind(row)).ok_or(DropReason::UnknownKind)?;
+        let kind = given.ok_or(DropReason::UnknownKind)?;
         let mut clean = CleanRow {
             time,
             kind: kind.code(),
@@ -216,6 +376,9 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
             }
             clean.kind = EventKind::Refund.code();
             clean.read_as_refund = true;
+        }
+        if EventKind::from_code(clean.kind).is_some_and(|kind| !keep.includes(kind)) {
+            return Err(DropReason::NotAskedFor);
         }
         clean.value = raw.abs();
         Ok(clean)
@@ -271,6 +434,8 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
                 "a number not below 0 (or cleaning.negative_value = refund)",
                 value(),
             ),
+            // Never rejected.
+            DropReason::NotAskedFor => return None,
             DropReason::Duplicate => Error::invalid_value(
                 "events",
                 row,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::keep::Keep;
 use super::kinds::KindMap;
 use crate::math::sum::ExactSum;
 use crate::time::Timestamp;
@@ -59,6 +60,8 @@ pub enum DuplicatePolicy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cleaning {
+    /// What of the log is stored. Default: everything.
+    pub keep: Keep,
     /// The names of kinds.
     pub kinds: KindMap,
     /// No customer id, or an empty text.
@@ -87,6 +90,7 @@ pub struct Cleaning {
 impl Default for Cleaning {
     fn default() -> Self {
         Cleaning {
+            keep: Keep::default(),
             kinds: KindMap::new(),
             missing_customer: Policy::Drop,
             missing_time: Policy::Drop,
@@ -142,11 +146,13 @@ impl Cleaning {
                 DuplicatePolicy::Reject => Policy::Reject,
                 DuplicatePolicy::Keep | DuplicatePolicy::Drop => Policy::Drop,
             },
+            DropReason::NotAskedFor => Policy::Drop,
         }
     }
 }
 
-/// Why a row was dropped. Where several reasons hold, the first of this list is counted.
+/// Why a row was dropped. Where several reasons hold, the first of this list is counted; only
+/// [`NotAskedFor`](Self::NotAskedFor) goes before all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -167,11 +173,16 @@ pub enum DropReason {
     NegativeValue = 6,
     /// A copy of another row.
     Duplicate = 7,
+    /// An event of a kind that [`Cleaning::keep`] leaves out.
+    NotAskedFor = 8,
 }
 
+/// Number of reasons.
+pub(super) const REASONS: usize = DropReason::ALL.len();
+
 impl DropReason {
-    /// All reasons, in the order in which they are checked.
-    pub const ALL: [DropReason; 8] = [
+    /// All reasons, in the order of their codes.
+    pub const ALL: [DropReason; 9] = [
         DropReason::MissingCustomer,
         DropReason::MissingTime,
         DropReason::ImpossibleTime,
@@ -180,6 +191,7 @@ impl DropReason {
         DropReason::NonFiniteValue,
         DropReason::NegativeValue,
         DropReason::Duplicate,
+        DropReason::NotAskedFor,
     ];
 
     /// The name in reports, e.g. `"missing_customer"`.
@@ -193,6 +205,7 @@ impl DropReason {
             DropReason::NonFiniteValue => "non_finite_value",
             DropReason::NegativeValue => "negative_value",
             DropReason::Duplicate => "duplicate",
+            DropReason::NotAskedFor => "not_asked_for",
         }
     }
 }
@@ -225,7 +238,7 @@ pub struct CleaningReport {
     pub read_as_refund: Tally,
     /// Copies of other rows that were kept because the policy says so.
     pub duplicates_kept: Tally,
-    dropped: [Tally; 8],
+    dropped: [Tally; REASONS],
 }
 
 impl CleaningReport {
@@ -287,7 +300,7 @@ pub(super) struct Ledger {
     pub(super) refunded: ExactSum,
     pub(super) read_as_refund: Count,
     pub(super) duplicates_kept: Count,
-    pub(super) dropped: [Count; 8],
+    pub(super) dropped: [Count; REASONS],
 }
 
 impl Ledger {
@@ -304,6 +317,51 @@ impl Ledger {
         }
     }
 
+    /// All counts and all sums, for files.
+    pub(super) fn parts(&self) -> ([u64; Ledger::COUNTS], [i128; Ledger::SUMS]) {
+        let (mut counts, mut sums) = ([0; Ledger::COUNTS], [0; Ledger::SUMS]);
+        counts[..3].copy_from_slice(&[self.rows_in, self.unreadable_cells, self.rows_kept]);
+        sums[..2].copy_from_slice(&[self.bought.raw(), self.refunded.raw()]);
+        for (i, count) in self.tallies().into_iter().enumerate() {
+            (counts[3 + i], sums[2 + i]) = (count.rows, count.money.raw());
+        }
+        (counts, sums)
+    }
+
+    /// The ledger of these parts.
+    pub(super) fn from_parts(counts: &[u64; Ledger::COUNTS], sums: &[i128; Ledger::SUMS]) -> Self {
+        let mut tallies = counts[3..]
+            .iter()
+            .zip(&sums[2..])
+            .map(|(rows, money)| Count {
+                rows: *rows,
+                money: ExactSum::from_raw(*money),
+            });
+        let mut next = || tallies.next().unwrap_or_default();
+        Ledger {
+            rows_in: counts[0],
+            unreadable_cells: counts[1],
+            rows_kept: counts[2],
+            bought: ExactSum::from_raw(sums[0]),
+            refunded: ExactSum::from_raw(sums[1]),
+            read_as_refund: next(),
+            duplicates_kept: next(),
+            dropped: std::array::from_fn(|_| next()),
+        }
+    }
+
+    /// Numbers of rows and of cells that [`parts`](Self::parts) holds.
+    pub(super) const COUNTS: usize = 3 + TALLIES;
+    /// Sums that [`parts`](Self::parts) holds.
+    pub(super) const SUMS: usize = 2 + TALLIES;
+
+    fn tallies(&self) -> [Count; TALLIES] {
+        let mut all = [Count::default(); TALLIES];
+        (all[0], all[1]) = (self.read_as_refund, self.duplicates_kept);
+        all[2..].copy_from_slice(&self.dropped);
+        all
+    }
+
     pub(super) fn merge(&mut self, other: &Ledger) {
         self.rows_in += other.rows_in;
         self.unreadable_cells += other.unreadable_cells;
@@ -317,6 +375,9 @@ impl Ledger {
         }
     }
 }
+
+/// What a ledger tallies: rows read as refund, duplicates kept, and each reason for a drop.
+const TALLIES: usize = 2 + REASONS;
 
 /// The largest money or dwell time of one row: no shop has more, and sums stay exact to the cent.
 pub(super) const MAX_VALUE: f64 = 1e15;
@@ -335,6 +396,11 @@ impl Count {
         if money.abs() <= MAX_VALUE {
             self.money.add(money);
         }
+    }
+
+    /// Counts rows that are no money.
+    pub(super) fn add_rows(&mut self, rows: usize) {
+        self.rows += rows as u64;
     }
 
     pub(super) fn merge(&mut self, other: Count) {

@@ -77,6 +77,9 @@ impl TextCells<'_> {
 /// Which rows hold a value: `None` = all of them, else one flag per row.
 pub type Valid<'a> = Option<Cow<'a, [bool]>>;
 
+/// The types of ids in words.
+pub(super) const ID_TYPES: [&str; 3] = ["signed integer ids", "unsigned integer ids", "text ids"];
+
 /// Ids in one of three types.
 #[derive(Debug, Clone)]
 pub enum IdCells<'a> {
@@ -89,12 +92,12 @@ pub enum IdCells<'a> {
 }
 
 impl IdCells<'_> {
-    /// The type of the ids, in words.
+    /// The type of the ids, in words of [`ID_TYPES`].
     pub(super) fn type_name(&self) -> &'static str {
         match self {
-            IdCells::Int(_) => "signed integer ids",
-            IdCells::Uint(_) => "unsigned integer ids",
-            IdCells::Text(_) => "text ids",
+            IdCells::Int(_) => ID_TYPES[0],
+            IdCells::Uint(_) => ID_TYPES[1],
+            IdCells::Text(_) => ID_TYPES[2],
         }
     }
 

@@ -6,22 +6,25 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ::csv::{ByteRecord, ReaderBuilder};
+use ::csv::{ByteRecord, Reader, ReaderBuilder};
 use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 
+use super::check_event_count;
 use super::clean::Policy;
 use super::columns::{
     EventColumns, IdCells, IdColumn, KindColumn, TextCells, TextColumn, TimeColumn, ValueColumn,
 };
 use super::kinds::EventKind;
 use super::names::ColumnNames;
+use super::roles::Roles;
 use crate::error::{Error, ErrorKind, Result};
-use crate::progress::Progress;
+use crate::progress::{Progress, Step};
 use crate::time::{TimeUnit, Timestamp};
 
 /// The file as a whole, in errors.
@@ -109,112 +112,8 @@ impl CsvEvents {
         options: &CsvOptions,
         progress: &Progress<'_>,
     ) -> Result<CsvEvents> {
-        let delimiter = match u8::try_from(options.delimiter) {
-            Ok(byte) if byte.is_ascii() && !b"\"\r\n".contains(&byte) => byte,
-            _ => {
-                return Err(Error::invalid_parameter(
-                    "csv.delimiter",
-                    "one ASCII character other than a quote or a line break",
-                    format_args!("{:?}", options.delimiter),
-                ));
-            }
-        };
-        let taken = Arc::new(AtomicU64::new(0));
-        let counted = Counted {
-            inner: reader,
-            taken: Arc::clone(&taken),
-        };
-        let mut file = ReaderBuilder::new()
-            .delimiter(delimiter)
-            .buffer_capacity(1 << 16)
-            .from_reader(plain_text(counted).map_err(unreadable_input)?);
-        let header = file.byte_headers().map_err(broken)?;
-        if header.is_empty() {
-            return Err(Error::not_enough_data(FILE, "a header line", "nothing"));
-        }
-        let header = header
-            .iter()
-            .map(std::str::from_utf8)
-            .collect::<std::result::Result<Vec<&str>, _>>()
-            .map_err(|_| {
-                Error::new(ErrorKind::InvalidValue, FILE, "UTF-8", "other bytes").at_line(1)
-            })?;
-        let roles = options.names.resolve(&header)?;
-        let names: Vec<String> = header.into_iter().map(str::to_owned).collect();
-
-        let mut events = CsvEvents {
-            customers: Texts::default(),
-            times: Optional::default(),
-            time_unit: options.names.time_unit.unwrap_or(TimeUnit::Microsecond),
-            kinds: roles.kind.map(|_| Names::default()),
-            values: (!roles.value.is_empty()).then(Optional::default),
-            channels: roles.channel.map(|_| Names::default()),
-            orders: roles.order.map(|_| Texts::default()),
-            items: roles.item.map(|_| Texts::default()),
-            unreadable: 0,
-        };
-        let step = progress.step(FILE, options.total_bytes.unwrap_or(0) as usize);
-        let mut reported = 0;
-        let mut times = TimeReader {
-            unit: options.names.time_unit,
-            last: None,
-        };
-        let mut record = ByteRecord::new();
-        while file.read_byte_record(&mut record).map_err(broken)? {
-            let row = events.times.cells.len();
-            let line = record.position().map_or(0, |at| at.line());
-            let cell = |role: &'static str, column: usize| Cell {
-                bytes: &record[column],
-                role,
-                column: &names[column],
-                row,
-                line,
-            };
-            let mut unreadable = Unreadable {
-                policy: options.unreadable,
-                count: &mut events.unreadable,
-            };
-            if let Some(values) = &mut events.values {
-                let mut product = Some(1.0);
-                for &column in &roles.value {
-                    let factor = unreadable.or_missing(cell("value", column).number())?;
-                    product = product
-                        .zip(factor)
-                        .map(|(product, factor)| product * factor);
-                }
-                values.push(product);
-            }
-            let time = unreadable.or_missing(times.read(&cell("time", roles.time)))?;
-            events.times.push(time);
-            for (texts, role, column) in [
-                (
-                    Some(&mut events.customers),
-                    "customer",
-                    Some(roles.customer),
-                ),
-                (events.orders.as_mut(), "order", roles.order),
-                (events.items.as_mut(), "item", roles.item),
-            ] {
-                if let (Some(texts), Some(column)) = (texts, column) {
-                    texts.push(unreadable.or_missing(cell(role, column).text())?);
-                }
-            }
-            for (names, role, column) in [
-                (events.kinds.as_mut(), "kind", roles.kind),
-                (events.channels.as_mut(), "channel", roles.channel),
-            ] {
-                if let (Some(names), Some(column)) = (names, column) {
-                    names.push(unreadable.or_missing(cell(role, column).text())?);
-                }
-            }
-            if row.is_multiple_of(BATCH) {
-                let now = taken.load(Ordering::Relaxed);
-                step.advance((now - reported) as usize)?;
-                reported = now;
-            }
-        }
-        step.advance((taken.load(Ordering::Relaxed) - reported) as usize)?;
-        Ok(events)
+        let mut batches = CsvBatches::open(reader, options, progress)?;
+        Ok(batches.next(usize::MAX)?.unwrap_or_else(|| batches.empty()))
     }
 
     /// The columns, borrowed.
@@ -255,6 +154,201 @@ impl CsvEvents {
     /// ([`CsvOptions::unreadable`] = drop).
     pub fn unreadable(&self) -> u64 {
         self.unreadable
+    }
+}
+
+/// A CSV file larger than memory, some rows at a time, e.g. for a [`LogStream`](super::LogStream).
+///
+/// # Example
+/// ```
+/// use churn_core::events::{
+///     Cleaning, CsvBatches, CsvOptions, LogStream, MemoryScratch, StreamSettings,
+/// };
+/// use churn_core::progress::Progress;
+/// let file = "customer,time,value\nann,2011-12-01,9.50\nbea,2011-12-03,20\nann,2011-12-04,1\n";
+/// let none = Progress::none();
+/// let mut stream =
+///     LogStream::new(MemoryScratch::new(), &StreamSettings::default(), &Cleaning::default())?;
+/// let mut batches = CsvBatches::open(file.as_bytes(), &CsvOptions::default(), &none)?;
+/// while let Some(batch) = batches.next(2)? {
+///     stream.push(&batch.columns(), &none)?;
+/// }
+/// assert_eq!(stream.finish(&none)?.report().purchases_kept, 30.5);
+/// # Ok::<(), churn_core::Error>(())
+/// ```
+pub struct CsvBatches<'r> {
+    file: Reader<Box<dyn Read + 'r>>,
+    names: Vec<String>,
+    roles: Roles,
+    unreadable: Policy,
+    times: TimeReader,
+    /// Bytes taken from the input, and how many of them were reported.
+    taken: Arc<AtomicU64>,
+    reported: u64,
+    step: Step<'r>,
+    /// Rows read so far.
+    rows: usize,
+}
+
+impl fmt::Debug for CsvBatches<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CsvBatches({} rows so far)", self.rows)
+    }
+}
+
+impl<'r> CsvBatches<'r> {
+    /// Reads the header of a CSV file, plain or gzip.
+    ///
+    /// # Errors
+    /// As [`CsvEvents::read`] for options and header.
+    pub fn open(
+        reader: impl Read + 'r,
+        options: &CsvOptions,
+        progress: &Progress<'r>,
+    ) -> Result<Self> {
+        let delimiter = match u8::try_from(options.delimiter) {
+            Ok(byte) if byte.is_ascii() && !b"\"\r\n".contains(&byte) => byte,
+            _ => {
+                return Err(Error::invalid_parameter(
+                    "csv.delimiter",
+                    "one ASCII character other than a quote or a line break",
+                    format_args!("{:?}", options.delimiter),
+                ));
+            }
+        };
+        let taken = Arc::new(AtomicU64::new(0));
+        let counted = Counted {
+            inner: reader,
+            taken: Arc::clone(&taken),
+        };
+        let mut file = ReaderBuilder::new()
+            .delimiter(delimiter)
+            .buffer_capacity(1 << 16)
+            .from_reader(plain_text(counted).map_err(unreadable_input)?);
+        let header = file.byte_headers().map_err(broken)?;
+        if header.is_empty() {
+            return Err(Error::not_enough_data(FILE, "a header line", "nothing"));
+        }
+        let header = header
+            .iter()
+            .map(std::str::from_utf8)
+            .collect::<std::result::Result<Vec<&str>, _>>()
+            .map_err(|_| {
+                Error::new(ErrorKind::InvalidValue, FILE, "UTF-8", "other bytes").at_line(1)
+            })?;
+        let roles = options.names.resolve(&header)?;
+        let names: Vec<String> = header.into_iter().map(str::to_owned).collect();
+        Ok(CsvBatches {
+            file,
+            names,
+            roles,
+            unreadable: options.unreadable,
+            times: TimeReader {
+                unit: options.names.time_unit,
+                last: None,
+            },
+            taken,
+            reported: 0,
+            step: progress.step(FILE, options.total_bytes.unwrap_or(0) as usize),
+            rows: 0,
+        })
+    }
+
+    /// A batch without rows.
+    fn empty(&self) -> CsvEvents {
+        let roles = &self.roles;
+        CsvEvents {
+            customers: Texts::default(),
+            times: Optional::default(),
+            time_unit: self.times.unit.unwrap_or(TimeUnit::Microsecond),
+            kinds: roles.kind.map(|_| Names::default()),
+            values: (!roles.value.is_empty()).then(Optional::default),
+            channels: roles.channel.map(|_| Names::default()),
+            orders: roles.order.map(|_| Texts::default()),
+            items: roles.item.map(|_| Texts::default()),
+            unreadable: 0,
+        }
+    }
+
+    /// The next rows, at most so many (0 means 1); `None` at the end of the file.
+    ///
+    /// # Errors
+    /// As [`CsvEvents::read`], rows counted from the start of the file; `InvalidParameter` for more
+    /// rows than one log holds in one batch.
+    // Not an iterator: a batch may be of another size each time.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self, most: usize) -> Result<Option<CsvEvents>> {
+        let mut events = self.empty();
+        let roles = self.roles.clone();
+        let mut record = ByteRecord::new();
+        let mut ended = false;
+        while events.times.cells.len() < most.max(1) {
+            if !self.file.read_byte_record(&mut record).map_err(broken)? {
+                ended = true;
+                break;
+            }
+            let row = self.rows;
+            let line = record.position().map_or(0, |at| at.line());
+            let cell = |role: &'static str, column: usize| Cell {
+                bytes: &record[column],
+                role,
+                column: &self.names[column],
+                row,
+                line,
+            };
+            let mut unreadable = Unreadable {
+                policy: self.unreadable,
+                count: &mut events.unreadable,
+            };
+            if let Some(values) = &mut events.values {
+                let mut product = Some(1.0);
+                for &column in &roles.value {
+                    let factor = unreadable.or_missing(cell("value", column).number())?;
+                    product = product
+                        .zip(factor)
+                        .map(|(product, factor)| product * factor);
+                }
+                values.push(product);
+            }
+            let time = unreadable.or_missing(self.times.read(&cell("time", roles.time)))?;
+            events.times.push(time);
+            for (texts, role, column) in [
+                (
+                    Some(&mut events.customers),
+                    "customer",
+                    Some(roles.customer),
+                ),
+                (events.orders.as_mut(), "order", roles.order),
+                (events.items.as_mut(), "item", roles.item),
+            ] {
+                if let (Some(texts), Some(column)) = (texts, column) {
+                    texts.push(unreadable.or_missing(cell(role, column).text())?);
+                }
+            }
+            for (names, role, column) in [
+                (events.kinds.as_mut(), "kind", roles.kind),
+                (events.channels.as_mut(), "channel", roles.channel),
+            ] {
+                if let (Some(names), Some(column)) = (names, column) {
+                    names.push(unreadable.or_missing(cell(role, column).text())?);
+                }
+            }
+            if row.is_multiple_of(BATCH) {
+                check_event_count(events.times.cells.len() as u64)?;
+                self.report()?;
+            }
+            self.rows += 1;
+        }
+        self.report()?;
+        Ok((!ended || !events.is_empty()).then_some(events))
+    }
+
+    /// Tells how far the input is read.
+    fn report(&mut self) -> Result<()> {
+        let now = self.taken.load(Ordering::Relaxed);
+        let news = now - self.reported;
+        self.reported = now;
+        self.step.advance(news as usize)
     }
 }
 
@@ -678,6 +772,39 @@ mod tests {
             crate::settings::from_json("csv", r#"{"names": {"time_unit": "second"}}"#).unwrap();
         let log = log_of(&read(file.as_bytes(), &options).unwrap());
         assert_eq!(log.time_range().unwrap().0.to_string(), "1970-01-02");
+    }
+
+    #[test]
+    fn batches_are_pieces_of_the_file() {
+        let none = Progress::none();
+        let options = CsvOptions::default();
+        for most in [0, 1, 2, 3, 9] {
+            let mut batches = CsvBatches::open(SMALL.as_bytes(), &options, &none).unwrap();
+            let mut log: Option<EventLog> = None;
+            let mut rows = Vec::new();
+            while let Some(batch) = batches.next(most).unwrap() {
+                rows.push(batch.len());
+                match &mut log {
+                    None => log = Some(log_of(&batch)),
+                    Some(log) => {
+                        log.append(&batch.columns()).unwrap();
+                    }
+                }
+            }
+            assert!(
+                rows.iter().all(|rows| (1..=most.max(1)).contains(rows)),
+                "{rows:?}"
+            );
+            assert!(batches.next(most).unwrap().is_none());
+            let whole = log_of(&read(SMALL.as_bytes(), &options).unwrap());
+            assert!(log == Some(whole));
+        }
+        // Rows and lines are those of the file.
+        let broken = SMALL.replace("2011-12-02", "soon");
+        let mut batches = CsvBatches::open(broken.as_bytes(), &options, &none).unwrap();
+        batches.next(2).unwrap();
+        let error = batches.next(2).unwrap_err();
+        assert_eq!((error.row(), error.line()), (Some(2), Some(4)));
     }
 
     #[test]

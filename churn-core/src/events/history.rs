@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::keep::Keep;
 use super::kinds::EventKind;
 use super::{EventLog, FIRST_LINE, KIND_BITS, NO_CHANNEL};
 use crate::customers::{CustomerId, Customers};
@@ -38,10 +39,15 @@ pub struct History<'l> {
 
 impl<'l> History<'l> {
     pub(super) fn new(log: &'l EventLog, as_of: AsOf) -> Self {
-        let lens: Vec<u32> = (0..log.spans.len())
+        let lens = (0..log.spans.len())
             .into_par_iter()
             .map(|row| log.visible(row, as_of))
             .collect();
+        Self::from_lens(log, as_of, lens)
+    }
+
+    /// From the number of visible events of every customer of the log.
+    fn from_lens(log: &'l EventLog, as_of: AsOf, lens: Vec<u32>) -> Self {
         let seen: Vec<u32> = (0..lens.len())
             .filter(|row| lens[*row] > 0)
             .map(|row| row as u32)
@@ -72,12 +78,43 @@ impl<'l> History<'l> {
         self.as_of
     }
 
+    /// Which events and columns the log stores.
+    pub fn keep(&self) -> &'l Keep {
+        self.log.keep()
+    }
+
     /// Names of the channels, sorted.
     ///
     /// These are the channels of the whole log: the list of names is configuration of the shop,
     /// not behaviour of a customer.
     pub fn channels(&self) -> &'l [String] {
         &self.log.channel_names
+    }
+
+    /// Number of customers whose row in the log is before `log_row`.
+    pub(crate) fn rows_before(&self, log_row: usize) -> usize {
+        self.customers.rows_before(log_row)
+    }
+
+    /// The same past of these customers only; those who are not in it are left out.
+    pub fn only(&self, customers: &Customers) -> History<'l> {
+        let rows: Vec<u32> = {
+            // Both ascend by id.
+            let mut wanted = customers.iter().peekable();
+            (0..self.customers.len() as u32)
+                .filter(|row| {
+                    let id = self.customers.get(*row as usize);
+                    while wanted.next_if(|other| *other < id).is_some() {}
+                    wanted.peek() == Some(&id)
+                })
+                .collect()
+        };
+        History {
+            log: self.log,
+            as_of: self.as_of,
+            lens: rows.iter().map(|row| self.lens[*row as usize]).collect(),
+            customers: self.customers.subset(rows),
+        }
     }
 
     /// Number of events before `as_of`.
@@ -124,6 +161,11 @@ impl<'l> CustomerHistory<'l> {
         self.as_of
     }
 
+    /// Which events and columns the log stores.
+    pub fn keep(&self) -> &'l Keep {
+        self.log.keep()
+    }
+
     /// Names of the channels that [`Event::channel`] refers to, as [`History::channels`].
     pub fn channels(&self) -> &'l [String] {
         &self.log.channel_names
@@ -138,8 +180,7 @@ impl<'l> CustomerHistory<'l> {
     /// The events in canonical order: by time, then kind, then value.
     #[inline]
     pub fn events(&self) -> impl DoubleEndedIterator<Item = Event> + ExactSizeIterator + use<'l> {
-        let log = self.log;
-        (self.start..self.end).map(move |i| log.event(i))
+        self.log.events_at(self.start..self.end)
     }
 }
 
@@ -163,7 +204,11 @@ impl EventLog {
         id: impl Into<CustomerId<'a>>,
         as_of: AsOf,
     ) -> Option<CustomerHistory<'_>> {
-        let row = self.customers.find(id)?;
+        self.customer_at(self.customers.find(id)?, as_of)
+    }
+
+    /// The same by the customer's row in the log, which must be one.
+    pub(crate) fn customer_at(&self, row: usize, as_of: AsOf) -> Option<CustomerHistory<'_>> {
         let start = self.spans[row].start as usize;
         let len = self.visible(row, as_of) as usize;
         (len > 0).then_some(CustomerHistory {
@@ -175,26 +220,83 @@ impl EventLog {
         })
     }
 
+    /// The events at these places of the columns.
+    #[inline]
+    pub(super) fn events_at(
+        &self,
+        range: std::ops::Range<usize>,
+    ) -> impl DoubleEndedIterator<Item = Event> + ExactSizeIterator + use<'_> {
+        let times = &self.times[range.clone()];
+        let kinds = &self.kinds[range.clone()];
+        let values = &self.values[range.clone()];
+        let channels = match &self.channels {
+            Some(channels) => &channels[range],
+            None => &[],
+        };
+        let rows = times.iter().zip(kinds).zip(values).enumerate();
+        rows.map(move |(i, ((time, coded), value))| Event {
+            time: Timestamp::from_checked_micros(*time),
+            // Cleaning stores valid codes only; the fallback is never reached.
+            kind: EventKind::from_code(coded & KIND_BITS).unwrap_or(EventKind::Interaction),
+            value: *value,
+            channel: match channels.get(i) {
+                Some(&channel) if channel != NO_CHANNEL => Some(usize::from(channel)),
+                _ => None,
+            },
+            opens_order: coded & FIRST_LINE != 0,
+        })
+    }
+
+    /// The histories before several instants that ascend, with one look at each customer.
+    pub(crate) fn histories(&self, instants: &[AsOf]) -> Vec<History<'_>> {
+        const ROWS: usize = 1 << 12;
+        let customers = self.spans.len();
+        let mut lens: Vec<Vec<u32>> = instants.iter().map(|_| vec![0; customers]).collect();
+        let mut chunks: Vec<Vec<&mut [u32]>> = Vec::new();
+        chunks.resize_with(customers.div_ceil(ROWS), Vec::new);
+        for lens in &mut lens {
+            for (chunk, lens) in chunks.iter_mut().zip(lens.chunks_mut(ROWS)) {
+                chunk.push(lens);
+            }
+        }
+        chunks.par_iter_mut().enumerate().for_each(|(i, chunk)| {
+            let spans = &self.spans[i * ROWS..customers.min((i + 1) * ROWS)];
+            for (row, span) in spans.iter().enumerate() {
+                let times = &self.times[span.range()];
+                let mut seen = 0;
+                for (lens, as_of) in chunk.iter_mut().zip(instants) {
+                    let cut = as_of.instant().micros();
+                    seen += times[seen..].partition_point(|t| *t < cut);
+                    lens[row] = seen as u32;
+                }
+            }
+        });
+        drop(chunks);
+        let histories = instants.iter().zip(lens);
+        histories
+            .map(|(as_of, lens)| History::from_lens(self, *as_of, lens))
+            .collect()
+    }
+
+    /// The events of one customer (a row of [`customers`](Self::customers)) in `[from, to)`, in
+    /// canonical order.
+    pub(crate) fn between(
+        &self,
+        row: usize,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> impl Iterator<Item = Event> + use<'_> {
+        let start = self.spans[row].start as usize;
+        let times = &self.times[self.spans[row].range()];
+        let first = start + times.partition_point(|t| *t < from.micros());
+        let end = start + times.partition_point(|t| *t < to.micros());
+        self.events_at(first..end.max(first))
+    }
+
     /// Number of a customer's events before `as_of`.
     #[inline]
     fn visible(&self, row: usize, as_of: AsOf) -> u32 {
         let cut = as_of.instant().micros();
         self.times[self.spans[row].range()].partition_point(|t| *t < cut) as u32
-    }
-
-    #[inline]
-    fn event(&self, i: usize) -> Event {
-        let coded = self.kinds[i];
-        Event {
-            time: Timestamp::from_checked_micros(self.times[i]),
-            // Cleaning stores valid codes only; the fallback is never reached.
-            kind: EventKind::from_code(coded & KIND_BITS).unwrap_or(EventKind::Interaction),
-            value: self.values[i],
-            channel: match &self.channels {
-                Some(channels) if channels[i] != NO_CHANNEL => Some(usize::from(channels[i])),
-                _ => None,
-            },
-            opens_order: coded & FIRST_LINE != 0,
-        }
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::NO_ORDER;
 use super::check::is_missing;
 use super::columns::{IdCells, IdColumn, TextCells, TextColumn, is_valid};
-use super::partition::{NO_BUCKET, bucket_count, chunk_rows, scatter};
+use super::partition::{Bucket, NO_BUCKET, bucket_count, chunk_rows, scatter_rows};
 use crate::customers::{IdStore, text_store};
 use crate::error::{Error, Result};
 
@@ -124,7 +124,7 @@ pub(super) fn code_few_names(
     Ok((codes, names.into_iter().map(str::to_owned).collect()))
 }
 
-fn check_few(names: usize, what: &str, limit: u8) -> Result<()> {
+pub(super) fn check_few(names: usize, what: &str, limit: u8) -> Result<()> {
     if names > usize::from(limit) {
         let expected = format_args!("at most {limit} distinct names");
         return Err(Error::invalid_parameter(what, expected, names));
@@ -156,14 +156,9 @@ fn code<K: Copy + Ord + Hash + Send + Sync>(
                 }
             }
         });
-    let row_of = |row: usize| row as u32;
-    let scattered = scatter(&buckets, partitions, vec![0_u32; rows], row_of, |_| Ok(()))?;
-    drop(buckets);
-    let parts: Vec<&[u32]> = scattered
-        .offsets
-        .windows(2)
-        .map(|pair| &scattered.records[pair[0]..pair[1]])
-        .collect();
+    let scattered = scatter_rows(&buckets, partitions, |_| Ok(()))?;
+    let parts = scattered.into_buckets();
+    let parts: Vec<&[u32]> = parts.iter().map(Bucket::records).collect();
 
     // Per partition: its distinct ids, and the local code of each of its rows.
     let (mut distinct, local): (Vec<Distinct<K>>, Vec<Vec<u32>>) = parts
@@ -217,6 +212,21 @@ fn code<K: Copy + Ord + Hash + Send + Sync>(
 
 /// Distinct ids of one partition, each with its partition and its code there.
 type Distinct<K> = Vec<(K, u32, u32)>;
+
+/// The hash of a text, written out because files hold it: it must not follow changes of `Hash`.
+pub(super) fn text_hash(text: &str) -> u64 {
+    let mut hasher = MixHasher::default();
+    hasher.write(text.as_bytes());
+    hasher.write_u8(0xff);
+    hasher.finish()
+}
+
+/// The hash of an integer id, likewise.
+pub(super) fn word_hash(word: u64) -> u64 {
+    let mut hasher = MixHasher::default();
+    hasher.write_u64(word);
+    hasher.finish()
+}
 
 fn hash<K: Hash>(id: &K) -> u64 {
     let mut hasher = MixHasher::default();
@@ -299,19 +309,24 @@ impl<'c> Orders<'c> {
     /// The order of a row, [`NO_ORDER`] where it has none.
     #[inline]
     pub(super) fn fingerprint(&self, row: usize) -> u64 {
-        if !is_valid(&self.0.valid, row) {
-            return NO_ORDER;
+        match self.word(row) {
+            None => NO_ORDER,
+            // An odd factor is a bijection; the one id that lands on the reserved value gives way.
+            Some(id) => id.wrapping_mul(0x9e37_79b9_7f4a_7c15).min(NO_ORDER - 1),
         }
-        let id = match &self.0.cells {
-            IdCells::Int(ids) => ids[row] as u64,
-            IdCells::Uint(ids) => ids[row],
-            IdCells::Text(cells) => match cells.get(row) {
-                None | Some("") => return NO_ORDER,
-                Some(id) => hash(&id),
-            },
-        };
-        // An odd factor is a bijection; the one id that lands on the reserved value gives way.
-        id.wrapping_mul(0x9e37_79b9_7f4a_7c15).min(NO_ORDER - 1)
+    }
+
+    /// The order of a row as an integer id that has the same fingerprint.
+    #[inline]
+    pub(super) fn word(&self, row: usize) -> Option<u64> {
+        if !is_valid(&self.0.valid, row) {
+            return None;
+        }
+        match &self.0.cells {
+            IdCells::Int(ids) => Some(ids[row] as u64),
+            IdCells::Uint(ids) => Some(ids[row]),
+            IdCells::Text(cells) => cells.get(row).filter(|id| !id.is_empty()).map(text_hash),
+        }
     }
 }
 
@@ -372,6 +387,14 @@ mod tests {
         let coded = code_ids(&(&ids).into(), "events.customer", |_| true).unwrap();
         assert_eq!(coded.codes, [2, NONE, 1, 0, 2]);
         assert_eq!(coded.store, text_store(&["B", "a", "b"]));
+    }
+
+    /// Files hold these.
+    #[test]
+    fn hashes_never_change() {
+        assert_eq!(text_hash("ann"), 0x0915_730a_9ffa_c1ae);
+        assert_eq!(text_hash("an order of many bytes"), 0x71aa_ca96_91a8_eabf);
+        assert_eq!(word_hash(7), 0x640e_4f1f_1873_20b9);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! EventColumns<'a> ──from_columns──▶ EventLog ──history(as_of)──▶ History (strictly before as_of)
 //!  borrowed, any order                 owned, customer-major, time-ordered
+//!                                         └──holdout(as_of)──▶ Holdout (from as_of on) ──▶ Outcomes
 //! ```
 //!
 //! A line belongs in this room if it names a column of the log or cuts time.
@@ -17,11 +18,17 @@ mod csv;
 mod group;
 mod history;
 mod ids;
+mod keep;
+mod keys;
 mod kinds;
 mod names;
+mod outcomes;
 mod partition;
 #[cfg(any(feature = "arrow", feature = "csv"))]
 mod roles;
+mod save;
+mod stream;
+mod survey;
 
 pub use append::Appended;
 use clean::Ledger;
@@ -33,12 +40,15 @@ pub use columns::{
     ValueColumn,
 };
 #[cfg(feature = "csv")]
-pub use csv::{CsvEvents, CsvOptions};
+pub use csv::{CsvBatches, CsvEvents, CsvOptions};
 pub use history::{CustomerHistory, Event, History};
+pub use keep::Keep;
 pub use kinds::{EventKind, KindMap};
 pub use names::ColumnNames;
+pub use outcomes::{ChurnDefinition, Holdout, Outcome, Outcomes};
 #[cfg(feature = "arrow")]
 pub(crate) use roles::Roles;
+pub use stream::{LogStream, MemoryScratch, PartitionedLog, Scratch, StreamSettings};
 
 use crate::customers::Customers;
 use crate::error::{Error, Result};
@@ -54,6 +64,19 @@ const NO_CHANNEL: u8 = u8::MAX;
 
 /// Stored order of an event without one.
 const NO_ORDER: u64 = u64::MAX;
+
+/// Most events that one log holds: row numbers have 32 bits, and two of them are taken. A
+/// [`LogStream`] takes more, in partitions of which each is one log.
+pub const MAX_EVENTS: u64 = u32::MAX as u64 - 1;
+
+/// Refuses more events than one log holds, by name and before room is made for any.
+pub(crate) fn check_event_count(rows: u64) -> Result<()> {
+    if rows > MAX_EVENTS {
+        let expected = format_args!("at most {MAX_EVENTS} rows in one log");
+        return Err(Error::invalid_parameter("events", expected, rows));
+    }
+    Ok(())
+}
 
 /// An event log: checked once, customer-major, each customer's events in canonical order (time,
 /// then kind, value, channel, order, item), so that no result depends on the order of the input.
@@ -190,6 +213,11 @@ impl EventLog {
         self.item_ids.as_ref()
     }
 
+    /// Which events and columns the log stores.
+    pub fn keep(&self) -> &Keep {
+        &self.cleaning.keep
+    }
+
     /// What cleaning did.
     pub fn report(&self) -> &CleaningReport {
         &self.report
@@ -212,19 +240,41 @@ impl EventLog {
     /// # Errors
     /// `NotEnoughData` for an empty log.
     pub fn day_after_last(&self) -> Result<AsOf> {
-        let Some((_, last)) = self.time_range() else {
-            return Err(Error::not_enough_data(
-                "events",
-                "at least one event, or a stated as_of",
-                "none",
-            ));
-        };
-        let midnight = (last.day() + 1) * MICROS_PER_DAY;
-        Ok(AsOf::new(Timestamp::from_checked_micros(midnight)))
+        day_after(self.time_range())
     }
 
     /// Everything strictly before `as_of`.
     pub fn history(&self, as_of: AsOf) -> History<'_> {
         History::new(self, as_of)
+    }
+}
+
+/// Midnight behind the last of these instants.
+fn day_after(time_range: Option<(Timestamp, Timestamp)>) -> Result<AsOf> {
+    let Some((_, last)) = time_range else {
+        return Err(Error::not_enough_data(
+            "events",
+            "at least one event, or a stated as_of",
+            "none",
+        ));
+    };
+    let midnight = (last.day() + 1) * MICROS_PER_DAY;
+    Ok(AsOf::new(Timestamp::from_checked_micros(midnight)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_events_than_a_log_holds_are_refused_by_name() {
+        assert!(check_event_count(MAX_EVENTS).is_ok());
+        for rows in [MAX_EVENTS + 1, 1 << 32, u64::MAX] {
+            let error = check_event_count(rows).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("events: expected at most 4294967294 rows in one log, got {rows}")
+            );
+        }
     }
 }

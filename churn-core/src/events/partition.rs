@@ -1,6 +1,11 @@
 //! Rows into buckets: the radix step of the build, with sequential passes over memory only.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use rayon::prelude::*;
+
+use crate::error::Result;
 
 /// The bucket of a row that takes no part.
 pub(super) const NO_BUCKET: u16 = u16::MAX;
@@ -36,12 +41,13 @@ const SAMPLES_PER_BUCKET: usize = 32;
 impl Ranges {
     /// Ranges for `rows` keys, of which `key` gives some (`None` where a row has none).
     pub(super) fn sample(rows: usize, key: impl Fn(usize) -> Option<u64>) -> Self {
-        let buckets = bucket_count(rows);
-        let samples = (buckets * SAMPLES_PER_BUCKET).min(rows);
+        let samples = (bucket_count(rows) * SAMPLES_PER_BUCKET).min(rows);
         let mut sample: Vec<u64> = (0..samples)
             .filter_map(|i| key((i as u128 * rows as u128 / samples as u128) as usize))
             .collect();
         sample.sort_unstable();
+        // As many as the rows that have a key are worth.
+        let buckets = bucket_count(rows / samples.max(1) * sample.len());
         let mut starts: Vec<u64> = (1..buckets)
             .filter_map(|b| sample.get(b * sample.len() / buckets).copied())
             .collect();
@@ -88,64 +94,140 @@ impl Ranges {
     }
 }
 
-/// Records grouped by bucket, in the order of their rows within each.
+/// Records by bucket, in the order of their rows within each.
+///
+/// Neighbouring buckets share a block of memory, which is given back once all of them are done
+/// with, so that what comes out of the buckets takes the place of what went in.
 pub(super) struct Scattered<T> {
-    pub(super) records: Vec<T>,
-    /// Bucket *b* is `records[offsets[b]..offsets[b + 1]]`.
-    pub(super) offsets: Vec<usize>,
+    blocks: Vec<Arc<Vec<T>>>,
+    /// Block of each bucket, and its range there.
+    places: Vec<(usize, Range<usize>)>,
 }
 
-/// Writes a record for every row that has a bucket, next to the others of that bucket.
-pub(super) fn scatter<T: Send>(
+/// The records of one bucket.
+pub(super) struct Bucket<T> {
+    block: Arc<Vec<T>>,
+    range: Range<usize>,
+}
+
+impl<T> Bucket<T> {
+    pub(super) fn records(&self) -> &[T] {
+        &self.block[self.range.clone()]
+    }
+}
+
+impl<T> Scattered<T> {
+    /// Number of records in each bucket.
+    pub(super) fn lens(&self) -> Vec<usize> {
+        self.places.iter().map(|(_, range)| range.len()).collect()
+    }
+
+    /// The buckets in order; a block lives as long as one of its buckets.
+    pub(super) fn into_buckets(self) -> Vec<Bucket<T>> {
+        let places = self.places.into_iter();
+        places
+            .map(|(block, range)| Bucket {
+                block: Arc::clone(&self.blocks[block]),
+                range,
+            })
+            .collect()
+    }
+}
+
+/// Where a chunk of rows writes its records of each bucket.
+pub(super) struct Cursors<'b, T>(Vec<std::slice::IterMut<'b, T>>);
+
+impl<T> Cursors<'_, T> {
+    /// Puts a record behind the others of its bucket; the chunk has counted its rows before.
+    #[inline(always)]
+    pub(super) fn push(&mut self, bucket: u16, record: T) {
+        if let Some(place) = self.0[usize::from(bucket)].next() {
+            *place = record;
+        }
+    }
+}
+
+/// Blocks that the buckets are spread over.
+const BLOCKS: usize = 32;
+
+/// Lets every chunk of rows write its records next to those of the same bucket. `counts` holds the
+/// rows of each chunk per bucket; `write` is given the number of the chunk.
+pub(super) fn scatter<T: Copy + Send>(
+    counts: &[&[u32]],
+    buckets: usize,
+    zero: T,
+    write: impl Fn(usize, &mut Cursors<'_, T>) -> Result<()> + Sync,
+) -> Result<Scattered<T>> {
+    let sizes: Vec<usize> = (0..buckets)
+        .map(|bucket| counts.iter().map(|counts| counts[bucket] as usize).sum())
+        .collect();
+    let total: usize = sizes.iter().sum();
+    let target = total.div_ceil(BLOCKS).max(1);
+    let mut places = Vec::with_capacity(buckets);
+    let mut lens = vec![0];
+    for size in &sizes {
+        if lens[lens.len() - 1] >= target {
+            lens.push(0);
+        }
+        let block = lens.len() - 1;
+        places.push((block, lens[block]..lens[block] + size));
+        lens[block] += size;
+    }
+    let mut blocks: Vec<Vec<T>> = lens.iter().map(|len| vec![zero; *len]).collect();
+    let mut cursors: Vec<Cursors<'_, T>> = counts
+        .iter()
+        .map(|_| Cursors(Vec::with_capacity(buckets)))
+        .collect();
+    let mut rests = blocks.iter_mut().map(Vec::as_mut_slice);
+    let mut rest = rests.next().unwrap_or_default();
+    let mut current = 0;
+    for (bucket, (block, _)) in places.iter().enumerate() {
+        if *block != current {
+            rest = rests.next().unwrap_or_default();
+            current = *block;
+        }
+        for (cursors, counts) in cursors.iter_mut().zip(counts) {
+            let (own, tail) = rest.split_at_mut(counts[bucket] as usize);
+            cursors.0.push(own.iter_mut());
+            rest = tail;
+        }
+    }
+    cursors
+        .par_iter_mut()
+        .enumerate()
+        .try_for_each(|(chunk, cursors)| write(chunk, cursors))?;
+    drop(cursors);
+    let blocks = blocks.into_iter().map(Arc::new).collect();
+    Ok(Scattered { blocks, places })
+}
+
+/// The numbers of the rows that have a bucket, by bucket.
+pub(super) fn scatter_rows(
     buckets: &[u16],
     count: usize,
-    mut records: Vec<T>,
-    make: impl Fn(usize) -> T + Sync,
-    advance: impl Fn(usize) -> crate::error::Result<()> + Sync,
-) -> crate::error::Result<Scattered<T>> {
-    let chunk = chunk_rows(buckets.len());
-    let counts: Vec<Vec<u32>> = buckets
-        .par_chunks(chunk)
-        .map(|rows| {
+    advance: impl Fn(usize) -> Result<()> + Sync,
+) -> Result<Scattered<u32>> {
+    let rows = chunk_rows(buckets.len());
+    let chunks: Vec<&[u16]> = buckets.chunks(rows).collect();
+    let counts: Vec<Vec<u32>> = chunks
+        .par_iter()
+        .map(|chunk| {
             let mut counts = vec![0_u32; count];
-            for &bucket in rows.iter().filter(|bucket| **bucket != NO_BUCKET) {
+            for &bucket in chunk.iter().filter(|bucket| **bucket != NO_BUCKET) {
                 counts[usize::from(bucket)] += 1;
             }
             counts
         })
         .collect();
-    let mut offsets = vec![0_usize; count + 1];
-    let mut cursors: Vec<Vec<std::slice::IterMut<'_, T>>> =
-        counts.iter().map(|_| Vec::with_capacity(count)).collect();
-    let mut rest = records.as_mut_slice();
-    for bucket in 0..count {
-        let mut size = 0;
-        for (cursors, counts) in cursors.iter_mut().zip(&counts) {
-            let (own, tail) = rest.split_at_mut(counts[bucket] as usize);
-            cursors.push(own.iter_mut());
-            rest = tail;
-            size += counts[bucket] as usize;
-        }
-        offsets[bucket + 1] = offsets[bucket] + size;
-    }
-    cursors
-        .par_iter_mut()
-        .enumerate()
-        .try_for_each(|(i, cursors)| {
-            let start = i * chunk;
-            let rows = &buckets[start..(start + chunk).min(buckets.len())];
-            for (j, &bucket) in rows.iter().enumerate() {
-                if bucket != NO_BUCKET
-                    && let Some(place) = cursors[usize::from(bucket)].next()
-                {
-                    *place = make(start + j);
-                }
+    let counts: Vec<&[u32]> = counts.iter().map(Vec::as_slice).collect();
+    scatter(&counts, count, 0, |i, cursors| {
+        for (j, &bucket) in chunks[i].iter().enumerate() {
+            if bucket != NO_BUCKET {
+                cursors.push(bucket, (i * rows + j) as u32);
             }
-            advance(rows.len())
-        })?;
-    drop(cursors);
-    records.truncate(offsets[count]);
-    Ok(Scattered { records, offsets })
+        }
+        advance(chunks[i].len())
+    })
 }
 
 /// Consecutive mutable pieces of the given lengths.
@@ -205,12 +287,14 @@ mod tests {
                 }
             })
             .collect();
-        let rows = vec![0_usize; buckets.len()];
-        let out = scatter(&buckets, 3, rows, |row| row, |_| Ok(())).unwrap();
-        for bucket in 0..3 {
-            let part = &out.records[out.offsets[bucket]..out.offsets[bucket + 1]];
-            let expected: Vec<usize> = (0..buckets.len())
-                .filter(|r| usize::from(buckets[*r]) == bucket)
+        let out = scatter_rows(&buckets, 3, |_| Ok(())).unwrap();
+        let lens = out.lens();
+        for (bucket, out) in out.into_buckets().into_iter().enumerate() {
+            let part = out.records();
+            assert_eq!(part.len(), lens[bucket]);
+            let rows = 0..buckets.len() as u32;
+            let expected: Vec<u32> = rows
+                .filter(|r| usize::from(buckets[*r as usize]) == bucket)
                 .collect();
             assert_eq!(part, expected);
         }

@@ -3,9 +3,12 @@
 //!
 //! ```text
 //! raw = Σ over events  weight(kind) · 2^(−age / half_life)      age = days from the event to as_of
+//!     = (… · 2^(−gap / half_life) + weight(kind)) · 2^(−age of the last event / half_life)
 //! weight of a view = view + dwell_minute · min(minutes, dwell_cap)
 //! activity = 10 · raw / (raw + half_point)
 //! ```
+//!
+//! The sum is carried from event to event, so that it serves any instant.
 //!
 //! The hyperbola is preferred to `1 − exp(−raw / scale)` because it never rounds to 10 while `raw`
 //! still grows, so the busiest customers stay in order, and because its one parameter can be said
@@ -15,7 +18,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::FeatureInfo;
+use super::block::Out;
+use super::needs::Need;
 use super::purchases::days;
+use super::sweep::Sight;
 use crate::error::{Error, Result};
 use crate::events::{Event, EventKind};
 
@@ -113,7 +119,7 @@ pub(super) fn is_browsing(kind: EventKind) -> bool {
 
 /// Whether events of this kind are something the customer did in the shop beyond looking.
 #[inline]
-pub(super) fn is_interaction(kind: EventKind) -> bool {
+pub(super) const fn is_interaction(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Cart
@@ -167,66 +173,83 @@ pub(super) fn catalogue(settings: &ActivitySettings, out: &mut Vec<FeatureInfo>)
     ]);
 }
 
-/// Activity of one customer.
-#[derive(Debug, Clone)]
-pub(super) struct Activity {
-    settings: ActivitySettings,
-    /// By code of the kind; all codes are below 16.
-    weights: [f64; 16],
-    as_of: i64,
-    raw: f64,
-    last_view: Option<i64>,
-    last_activity: Option<i64>,
+/// In the order of the catalogue.
+pub(super) fn needs(out: &mut Vec<Need>) {
+    let kinds = |of: fn(EventKind) -> bool| EventKind::ALL.into_iter().filter(move |k| of(*k));
+    out.extend([
+        Need::of(kinds(is_browsing)),
+        Need::of([EventKind::View]),
+        Need::of(kinds(is_own_behaviour)),
+    ]);
 }
 
-impl Activity {
-    pub(super) fn new(settings: &ActivitySettings, as_of: i64) -> Self {
+/// How many points events give, and how they fade.
+#[derive(Debug, Clone)]
+pub(super) struct Fading {
+    /// By code of the kind; all codes are below 16.
+    weights: [f64; 16],
+    dwell_minute: f64,
+    dwell_cap_minutes: f64,
+    half_life_days: f64,
+}
+
+impl Fading {
+    pub(super) fn new(settings: &ActivitySettings) -> Self {
         let mut weights = [0.0; 16];
         for kind in EventKind::ALL {
             weights[usize::from(kind.code())] = settings.weight(kind);
         }
-        Activity {
-            settings: settings.clone(),
+        Fading {
             weights,
-            as_of,
-            raw: 0.0,
-            last_view: None,
-            last_activity: None,
+            dwell_minute: settings.dwell_minute,
+            dwell_cap_minutes: settings.dwell_cap_minutes,
+            half_life_days: settings.half_life_days,
         }
     }
 
-    pub(super) fn reset(&mut self) {
-        (self.raw, self.last_view, self.last_activity) = (0.0, None, None);
-    }
-
+    /// Points that an event gives while it is fresh.
     #[inline]
-    pub(super) fn push(&mut self, event: &Event) {
-        let time = event.time.micros();
-        let mut weight = self.weights[usize::from(event.kind.code() & 15)];
+    pub(super) fn points(&self, event: &Event) -> f64 {
+        let points = self.weights[usize::from(event.kind.code() & 15)];
         if event.kind == EventKind::View {
-            self.last_view = Some(time);
-            let minutes = (event.value / 60.0).min(self.settings.dwell_cap_minutes);
-            weight += self.settings.dwell_minute * minutes;
-        }
-        if weight > 0.0 {
-            let age = days(self.as_of - time);
-            self.raw += weight * (-age / self.settings.half_life_days).exp2();
-        }
-        if is_own_behaviour(event.kind) {
-            self.last_activity = Some(time);
+            let minutes = (event.value / 60.0).min(self.dwell_cap_minutes);
+            points + self.dwell_minute * minutes
+        } else {
+            points
         }
     }
 
-    pub(super) fn finish(&self, shop_records_browsing: bool, out: &mut [f64]) {
-        out[0] = if shop_records_browsing {
-            10.0 * self.raw / (self.raw + self.settings.half_point)
-        } else {
-            f64::NAN
-        };
-        let since = |time: Option<i64>| time.map_or(f64::NAN, |time| days(self.as_of - time));
-        out[1] = since(self.last_view);
-        out[2] = since(self.last_activity);
+    /// What is left of a point from one time to a later one.
+    #[inline]
+    pub(super) fn since(&self, from: i64, to: i64) -> f64 {
+        (-days(to - from) / self.half_life_days).exp2()
     }
+}
+
+pub(super) fn finish(
+    sight: &Sight<'_>,
+    settings: &ActivitySettings,
+    fading: &Fading,
+    shop_records_browsing: bool,
+    out: &mut Out<'_>,
+) {
+    let as_of = sight.as_of();
+    let raw = sight.state.points(fading, as_of);
+    let score = if shop_records_browsing {
+        10.0 * raw / (raw + settings.half_point)
+    } else {
+        f64::NAN
+    };
+    out.set(0, score);
+    let since = |time: Option<i64>| time.map_or(f64::NAN, |time| days(as_of - time));
+    out.set(1, since(sight.state.last(EventKind::View)));
+    let own = EventKind::ALL
+        .into_iter()
+        .filter(|kind| is_own_behaviour(*kind));
+    out.set(
+        2,
+        since(own.filter_map(|kind| sight.state.last(kind)).max()),
+    );
 }
 
 #[cfg(test)]

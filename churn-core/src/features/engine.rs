@@ -1,22 +1,23 @@
-//! One pass over each customer's events, feeding the accumulators of the wanted families and
-//! writing straight into the columns of the table.
+//! One pass over each customer's events for all instants, and from it the wanted families, written
+//! block by block into the columns of the tables.
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use super::activity::{self, Activity};
-use super::feedback::{self, Feedback};
+use super::activity::Fading;
+use super::block::{Column, Out, WIDTH};
+use super::needs::Need;
 use super::population::{CHUNK, Parts, Population};
-use super::purchases::Purchases;
-use super::rhythm::{self, Months, RhythmModel};
-use super::touchpoints::{self, Touchpoints};
-use super::windows::{self, Windows};
-use super::{CustomFeature, FeatureInfo, FeatureSpec, FeatureTable, lifecycle, rfm};
+use super::rhythm::{Rhythm, RhythmModel};
+use super::sweep::{Sight, Sweep, Timeline, Wanted, WindowsWanted};
+use super::{CustomFeature, FeatureInfo, FeatureSpec, FeatureTable, RfmCuts};
+use super::{activity, feedback, lifecycle, rfm, rhythm, touchpoints, windows};
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{CustomerHistory, History};
+use crate::events::{CustomerHistory, History, Keep};
 use crate::progress::Progress;
 use crate::time::AsOf;
 
@@ -58,83 +59,150 @@ impl Layout {
 }
 
 /// What a build computes, decided once.
-pub(super) struct Plan<'s> {
-    spec: &'s FeatureSpec,
+pub(super) struct Plan {
+    spec: FeatureSpec,
     layout: Layout,
     infos: Vec<FeatureInfo>,
     /// Place in the layout of each column.
     slots: Vec<usize>,
+    wants: Wants,
+    /// What each column reads, and all of them together.
+    needs: Vec<Need>,
+    need: Keep,
 }
 
-impl<'s> Plan<'s> {
-    pub(super) fn new(spec: &'s FeatureSpec, channels: &[String]) -> Result<Self> {
+/// The families that somebody asked for, and the features among them that are dear.
+#[derive(Debug, Clone, Copy)]
+struct Wants {
+    rfm: bool,
+    scores: bool,
+    rhythm: bool,
+    tail: bool,
+    overdue: bool,
+    windows: bool,
+    activity: bool,
+    touchpoints: bool,
+    feedback: bool,
+    lifecycle: bool,
+}
+
+impl Wants {
+    fn new(layout: &Layout, slots: &[usize]) -> Self {
+        let any = |range: &Slots| slots.iter().any(|slot| range.contains(slot));
+        let within = |family: &Slots, part: Slots| {
+            any(&(family.start + part.start..family.start + part.end))
+        };
+        Wants {
+            rfm: any(&layout.rfm),
+            scores: within(&layout.rfm, rfm::SCORES),
+            rhythm: any(&layout.rhythm),
+            tail: within(&layout.rhythm, rhythm::TAIL..rhythm::TAIL + 1),
+            overdue: within(&layout.rhythm, rhythm::OVERDUE),
+            windows: any(&layout.windows),
+            activity: any(&layout.activity),
+            touchpoints: any(&layout.touchpoints),
+            feedback: any(&layout.feedback),
+            lifecycle: any(&layout.lifecycle),
+        }
+    }
+}
+
+impl Plan {
+    pub(super) fn new(spec: &FeatureSpec, channels: &[String]) -> Result<Self> {
         let mut catalogue: Vec<Option<FeatureInfo>> =
             spec.catalogue(channels)?.into_iter().map(Some).collect();
         let slots = spec.slots(&catalogue)?;
         let infos = slots.iter().filter_map(|slot| catalogue[*slot].take());
+        let layout = Layout::new(spec, channels.len());
+        let mut needs: Vec<Option<Need>> = spec
+            .catalogue_needs(channels.len())
+            .into_iter()
+            .map(Some)
+            .collect();
+        let needs: Vec<Need> = slots
+            .iter()
+            .filter_map(|slot| needs[*slot].take())
+            .collect();
         Ok(Plan {
-            spec,
-            layout: Layout::new(spec, channels.len()),
+            need: Need::together(&needs),
+            needs,
+            spec: spec.clone(),
+            wants: Wants::new(&layout, &slots),
+            layout,
             infos: infos.collect(),
             slots,
         })
     }
 
-    fn wants(&self, slots: &Slots) -> bool {
-        self.slots.iter().any(|slot| slots.contains(slot))
+    /// The plan, if the log keeps what it needs.
+    pub(super) fn checked(self, keep: &Keep) -> Result<Self> {
+        self.check_keep(keep)?;
+        Ok(self)
+    }
+
+    /// Confirms that what keeps `keep` has something to say about every column.
+    fn check_keep(&self, keep: &Keep) -> Result<()> {
+        if keep.is_everything() || keep.check_for(&self.need, "").is_ok() {
+            return Ok(());
+        }
+        let columns = self.infos.iter().zip(&self.needs);
+        columns
+            .map(|(info, need)| (format!("features.{}", info.name), need))
+            .try_for_each(|(what, need)| keep.check_for(need.keep(), &what))
+    }
+
+    /// Confirms that a population fits the plan.
+    pub(super) fn check_population(&self, population: &Population) -> Result<()> {
+        population.check_for(&self.spec)?;
+        self.check_keep(population.keep())
     }
 
     /// The parts of a population that the wanted features read.
     pub(super) fn parts(&self) -> Parts {
-        let start = self.layout.rfm.start;
-        let scores = start + rfm::SCORES.start..start + rfm::SCORES.end;
         Parts {
-            rfm: self.wants(&scores),
-            gaps: self.wants(&self.layout.rhythm) || self.wants(&self.layout.lifecycle),
-            channels: self.wants(&self.layout.touchpoints),
-            kinds: self.wants(&self.layout.activity),
+            rfm: self.wants.scores,
+            gaps: self.wants.rhythm || self.wants.lifecycle,
+            channels: self.wants.touchpoints,
+            kinds: self.wants.activity,
         }
     }
 }
 
-/// Builds the table that the plan describes.
+/// Builds the tables that the plan describes: one per history, all of one log, in ascending order
+/// of their instants, each with its own population.
 pub(super) fn fill(
-    history: &History<'_>,
-    plan: &Plan<'_>,
-    population: &Population,
+    histories: &[History<'_>],
+    plan: &Plan,
+    populations: &[Population],
     progress: &Progress<'_>,
-) -> Result<FeatureTable> {
-    let n = history.customers().len();
-    let mut values = vec![0.0; n * plan.slots.len()];
-    let shared = Shared::new(history.channels(), history.as_of(), plan, population);
+) -> Result<Vec<FeatureTable>> {
+    // Whoever is seen at some instant is seen at the last one.
+    let Some(last) = histories.last() else {
+        return Ok(Vec::new());
+    };
+    let instants: Vec<AsOf> = histories.iter().map(History::as_of).collect();
+    let shared = Shared::new(last.channels(), &instants, plan, populations);
+    let mut tables: Vec<Vec<f64>> = histories
+        .iter()
+        .map(|history| vec![0.0; history.customers().len() * plan.slots.len()])
+        .collect();
+    let n = last.customers().len();
     let step = progress.step("features.build", n);
     let stopped = AtomicBool::new(false);
-    // Each chunk of customers owns its rows of every column.
-    let mut chunks: Vec<Vec<&mut [f64]>> = Vec::new();
-    chunks.resize_with(n.div_ceil(CHUNK), || Vec::with_capacity(plan.slots.len()));
-    for column in values.chunks_mut(n.max(1)) {
-        for (chunk, rows) in chunks.iter_mut().zip(column.chunks_mut(CHUNK)) {
-            chunk.push(rows);
-        }
-    }
+    let mut chunks = split(&mut tables, histories, plan.slots.len());
     let results: Vec<Result<()>> = chunks
         .par_iter_mut()
         .enumerate()
         .map_init(
             || Scratch::new(plan, &shared),
-            |scratch, (chunk, columns)| {
+            |scratch, (chunk, parts)| {
                 if stopped.load(Ordering::Relaxed) {
                     return Err(Error::cancelled("features.build"));
                 }
-                let rows = columns.first().map_or(0, |column| column.len());
-                for i in 0..rows {
-                    let row = chunk * CHUNK + i;
-                    scratch.customer(plan, &shared, &history.customer(row), row)?;
-                    for (column, slot) in columns.iter_mut().zip(&plan.slots) {
-                        column[i] = scratch.values[*slot];
-                    }
-                }
-                step.advance(rows)
+                let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
+                let count = rows.len();
+                scratch.chunk(plan, &shared, histories, rows, parts)?;
+                step.advance(count)
                     .inspect_err(|_| stopped.store(true, Ordering::Relaxed))
             },
         )
@@ -149,12 +217,65 @@ pub(super) fn fill(
         }
     }
     cancelled?;
-    FeatureTable::from_columns(
-        history.customers().clone(),
-        history.as_of(),
-        plan.infos.clone(),
-        values,
-    )
+    let tables = histories.iter().zip(tables).map(|(history, values)| {
+        FeatureTable::from_columns(
+            history.customers().clone(),
+            history.as_of(),
+            plan.infos.clone(),
+            values,
+        )
+    });
+    tables.collect()
+}
+
+/// The rows of one table that belong to one chunk of customers, column by column.
+struct Part<'t> {
+    columns: Vec<&'t mut [f64]>,
+    /// First row in the table.
+    first: usize,
+    /// Rows written so far.
+    done: usize,
+}
+
+/// Gives each chunk of customers, as the last history counts them, its rows of every table.
+fn split<'t>(
+    tables: &'t mut [Vec<f64>],
+    histories: &[History<'_>],
+    columns: usize,
+) -> Vec<Vec<Part<'t>>> {
+    let Some(last) = histories.last() else {
+        return Vec::new();
+    };
+    let n = last.customers().len();
+    let mut chunks: Vec<Vec<Part<'t>>> = Vec::new();
+    chunks.resize_with(n.div_ceil(CHUNK), || Vec::with_capacity(histories.len()));
+    for (history, values) in histories.iter().zip(tables) {
+        let mut end = 0;
+        let mut lens = Vec::with_capacity(chunks.len());
+        for (chunk, parts) in chunks.iter_mut().enumerate() {
+            let first = end;
+            end = match (chunk + 1) * CHUNK {
+                next if next < n => history.rows_before(last.customers().store_row(next)),
+                _ => history.customers().len(),
+            };
+            lens.push(end - first);
+            parts.push(Part {
+                columns: Vec::with_capacity(columns),
+                first,
+                done: 0,
+            });
+        }
+        for mut column in values.chunks_mut(history.customers().len().max(1)) {
+            for (parts, len) in chunks.iter_mut().zip(&lens) {
+                let (own, rest) = column.split_at_mut(*len);
+                column = rest;
+                if let Some(part) = parts.last_mut() {
+                    part.columns.push(own);
+                }
+            }
+        }
+    }
+    chunks
 }
 
 /// Describes one customer at a time, for a request that cannot wait for a table or for the few
@@ -180,22 +301,23 @@ pub(super) fn fill(
 /// assert_eq!(describer.describe(&bea)?, [2.0, 11.0]);
 /// # Ok::<(), churn_core::Error>(())
 /// ```
-pub struct Describer<'s> {
+pub struct Describer {
     channels: Vec<String>,
-    plan: Plan<'s>,
-    shared: Shared<'s>,
+    as_of: AsOf,
+    plan: Plan,
+    shared: Shared,
     scratch: Scratch,
     row: Vec<f64>,
 }
 
-impl fmt::Debug for Describer<'_> {
+impl fmt::Debug for Describer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (features, as_of) = (self.plan.slots.len(), self.shared.as_of);
+        let (features, as_of) = (self.plan.slots.len(), self.as_of);
         write!(f, "Describer({features} features as of {as_of})")
     }
 }
 
-impl<'s> Describer<'s> {
+impl Describer {
     /// Prepares to describe customers of a log with these channels as of an instant.
     ///
     /// # Errors
@@ -203,20 +325,27 @@ impl<'s> Describer<'s> {
     pub fn new(
         channels: &[String],
         as_of: AsOf,
-        spec: &'s FeatureSpec,
-        population: &'s Population,
+        spec: &FeatureSpec,
+        population: &Population,
     ) -> Result<Self> {
         let plan = Plan::new(spec, channels)?;
-        population.check_for(spec)?;
-        let shared = Shared::new(channels, as_of, &plan, population);
+        plan.check_population(population)?;
+        let populations = std::slice::from_ref(population);
+        let shared = Shared::new(channels, &[as_of], &plan, populations);
         let scratch = Scratch::new(&plan, &shared);
         Ok(Describer {
             channels: channels.to_vec(),
+            as_of,
             row: vec![0.0; plan.slots.len()],
             plan,
             shared,
             scratch,
         })
+    }
+
+    /// The channels of the logs whose customers it describes.
+    pub fn channels(&self) -> &[String] {
+        &self.channels
     }
 
     /// What the numbers mean, in order.
@@ -228,11 +357,12 @@ impl<'s> Describer<'s> {
     ///
     /// # Errors
     /// `Misaligned` for a past that ends at another instant, or of a log with other channels, which
-    /// an append may have brought: make a new describer then; `InvalidValue` for a feature of the
+    /// an append may have brought: make a new describer then; `InvalidParameter` for a log that does
+    /// not keep what a feature needs; `InvalidValue` for a feature of the
     /// caller's own outside its bounds.
     pub fn describe(&mut self, customer: &CustomerHistory<'_>) -> Result<&[f64]> {
-        if customer.as_of() != self.shared.as_of {
-            let (expected, got) = (self.shared.as_of, customer.as_of());
+        if customer.as_of() != self.as_of {
+            let (expected, got) = (self.as_of, customer.as_of());
             return Err(Error::misaligned("customer", expected, got));
         }
         if customer.channels() != self.channels {
@@ -240,180 +370,230 @@ impl<'s> Describer<'s> {
             let (expected, got) = (list(&self.channels), list(customer.channels()));
             return Err(Error::misaligned("customer", expected, got));
         }
+        self.plan.check_keep(customer.keep())?;
+        self.scratch.filled.fill(0);
         self.scratch
-            .customer(&self.plan, &self.shared, customer, 0)?;
-        for (value, slot) in self.row.iter_mut().zip(&self.plan.slots) {
-            *value = self.scratch.values[*slot];
+            .customer(&self.plan, &self.shared, customer, |_, _| (*customer, 0))?;
+        for block in &self.scratch.blocks {
+            for (value, slot) in self.row.iter_mut().zip(&self.plan.slots) {
+                *value = block[*slot][0];
+            }
         }
         Ok(&self.row)
     }
 }
 
 /// What all threads share.
-struct Shared<'s> {
-    population: &'s Population,
-    as_of: AsOf,
+struct Shared {
+    timeline: Timeline,
+    wanted: Wanted,
+    instants: Vec<Instant>,
+    custom: Vec<(usize, Arc<dyn CustomFeature>, FeatureInfo)>,
+}
+
+/// What all customers share at one instant.
+struct Instant {
+    cuts: RfmCuts,
     model: Option<RhythmModel>,
     channel_means: Vec<f64>,
-    custom: Vec<(usize, &'s dyn CustomFeature, FeatureInfo)>,
     records_browsing: bool,
 }
 
-impl<'s> Shared<'s> {
-    fn new(channels: &[String], as_of: AsOf, plan: &Plan<'s>, population: &'s Population) -> Self {
-        let custom = plan.spec.custom.iter().zip(plan.layout.custom.clone());
-        let start = plan.layout.rhythm.start;
-        let overdue = start + rhythm::OVERDUE.start..start + rhythm::OVERDUE.end;
+impl Shared {
+    fn new(
+        channels: &[String],
+        instants: &[AsOf],
+        plan: &Plan,
+        populations: &[Population],
+    ) -> Self {
+        let layout = &plan.layout;
+        let wants = &plan.wants;
+        let windows = WindowsWanted {
+            days: match wants.windows {
+                true => &plan.spec.windows_days,
+                false => &[],
+            },
+            months: wants.rhythm,
+            complaints_days: wants.feedback.then_some(plan.spec.feedback.complaints_days),
+        };
+        let custom = plan.spec.custom.iter().zip(layout.custom.clone());
         Shared {
-            population,
-            as_of,
-            model: population
-                .gap_prior()
-                .map(|prior| RhythmModel::new(prior, &plan.spec.rhythm, plan.wants(&overdue))),
-            channel_means: channels
+            timeline: Timeline::new(instants, windows),
+            wanted: Wanted {
+                purchases: wants.rfm
+                    || wants.rhythm
+                    || wants.windows
+                    || wants.feedback
+                    || wants.lifecycle,
+                kinds: wants.windows || wants.activity || wants.touchpoints || wants.feedback,
+                channels: wants.touchpoints,
+                fading: wants.activity.then(|| Fading::new(&plan.spec.activity)),
+                lines: wants.windows,
+            },
+            instants: populations
                 .iter()
-                .map(|name| population.channel_mean(name).unwrap_or(f64::NAN))
+                .map(|population| Instant {
+                    cuts: population.rfm_cuts().clone(),
+                    model: population
+                        .gap_prior()
+                        .map(|prior| RhythmModel::new(prior, &plan.spec.rhythm, wants.overdue)),
+                    channel_means: channels
+                        .iter()
+                        .map(|name| population.channel_mean(name).unwrap_or(f64::NAN))
+                        .collect(),
+                    records_browsing: population.records_browsing(),
+                })
                 .collect(),
             custom: custom
                 .filter(|(_, slot)| plan.slots.contains(slot))
-                .map(|(feature, slot)| (slot, feature.as_ref(), feature.info()))
+                .map(|(feature, slot)| (slot, Arc::clone(feature), feature.info()))
                 .collect(),
-            records_browsing: population.records_browsing(),
         }
     }
 }
 
-/// One thread's accumulators, used for one customer after another; `None` where nobody asked.
+/// One thread's working memory.
 struct Scratch {
-    values: Vec<f64>,
-    as_of: i64,
-    rfm: bool,
-    purchases: Option<Purchases>,
-    rhythm: Option<Months>,
-    windows: Option<Windows>,
-    activity: Option<Activity>,
-    touchpoints: Option<Touchpoints>,
-    feedback: Option<Feedback>,
-    lifecycle: bool,
+    sweep: Sweep,
+    /// Of each instant, all features of the customers of a block.
+    blocks: Vec<Vec<Column>>,
+    /// Customers in the block of each instant.
+    filled: Vec<usize>,
 }
 
 impl Scratch {
-    fn new(plan: &Plan<'_>, shared: &Shared<'_>) -> Self {
-        let spec = plan.spec;
-        let layout = &plan.layout;
-        let as_of = shared.as_of.instant().micros();
-        let (rfm, rhythm) = (plan.wants(&layout.rfm), plan.wants(&layout.rhythm));
-        let (feedback, lifecycle) = (plan.wants(&layout.feedback), plan.wants(&layout.lifecycle));
+    fn new(plan: &Plan, shared: &Shared) -> Self {
+        let channels = shared.instants.first().map_or(0, |i| i.channel_means.len());
+        let block = vec![[0.0; WIDTH]; plan.layout.custom.end];
         Scratch {
-            values: vec![0.0; layout.custom.end],
-            as_of,
-            rfm,
-            purchases: (rfm || rhythm || feedback || lifecycle).then(Purchases::default),
-            rhythm: rhythm.then(|| Months::new(shared.as_of)),
-            windows: plan
-                .wants(&layout.windows)
-                .then(|| Windows::new(&spec.windows_days, as_of)),
-            activity: plan
-                .wants(&layout.activity)
-                .then(|| Activity::new(&spec.activity, as_of)),
-            touchpoints: plan
-                .wants(&layout.touchpoints)
-                .then(|| Touchpoints::new(shared.channel_means.len())),
-            feedback: feedback.then(|| Feedback::new(&spec.feedback, as_of)),
-            lifecycle,
+            sweep: Sweep::new(&shared.timeline, channels),
+            blocks: vec![block; shared.instants.len()],
+            filled: vec![0; shared.instants.len()],
         }
     }
 
-    /// Computes all wanted features of one customer into `values`.
-    fn customer(
+    /// Computes all wanted features of one customer into its place in the block of each instant
+    /// at which it is seen; `past` gives its past and row at an instant, where so many customers are
+    /// in the block.
+    fn customer<'l>(
         &mut self,
-        plan: &Plan<'_>,
-        shared: &Shared<'_>,
-        history: &CustomerHistory<'_>,
-        row: usize,
+        plan: &Plan,
+        shared: &Shared,
+        history: &CustomerHistory<'l>,
+        past: impl Fn(usize, usize) -> (CustomerHistory<'l>, usize),
     ) -> Result<()> {
-        self.reset();
-        for event in history.events() {
-            if let Some(purchases) = &mut self.purchases {
-                purchases.push(&event);
+        let (blocks, filled) = (&mut self.blocks, &mut self.filled);
+        self.sweep.run(
+            &shared.timeline,
+            &shared.wanted,
+            history.events(),
+            |cut, sight| {
+                let at = filled[cut];
+                finish(
+                    plan,
+                    shared,
+                    &shared.instants[cut],
+                    &sight,
+                    &mut blocks[cut],
+                    at,
+                );
+                for (slot, feature, info) in &shared.custom {
+                    let (past, row) = past(cut, at);
+                    let value = feature.value(&past);
+                    check_custom(info, value, row)?;
+                    blocks[cut][*slot][at % WIDTH] = value;
+                }
+                filled[cut] += 1;
+                Ok(())
+            },
+        )
+    }
+
+    /// Computes the customers of a chunk and writes them into their rows of each table.
+    fn chunk(
+        &mut self,
+        plan: &Plan,
+        shared: &Shared,
+        histories: &[History<'_>],
+        rows: Range<usize>,
+        parts: &mut [Part<'_>],
+    ) -> Result<()> {
+        let Some(last) = histories.last() else {
+            return Ok(());
+        };
+        self.filled.fill(0);
+        for start in rows.clone().step_by(WIDTH) {
+            for row in start..rows.end.min(start + WIDTH) {
+                let past = |cut: usize, at| {
+                    let row = parts[cut].first + parts[cut].done + at;
+                    (histories[cut].customer(row), row)
+                };
+                self.customer(plan, shared, &last.customer(row), past)?;
             }
-            if let Some(months) = &mut self.rhythm {
-                months.push(&event);
+            for ((part, block), filled) in parts.iter_mut().zip(&self.blocks).zip(&mut self.filled)
+            {
+                let rows = part.done..part.done + *filled;
+                for (column, slot) in part.columns.iter_mut().zip(&plan.slots) {
+                    column[rows.clone()].copy_from_slice(&block[*slot][..*filled]);
+                }
+                (part.done, *filled) = (rows.end, 0);
             }
-            if let Some(windows) = &mut self.windows {
-                windows.push(&event);
-            }
-            if let Some(activity) = &mut self.activity {
-                activity.push(&event);
-            }
-            if let Some(touchpoints) = &mut self.touchpoints {
-                touchpoints.push(&event);
-            }
-            if let Some(feedback) = &mut self.feedback {
-                feedback.push(&event);
-            }
-        }
-        self.finish(plan, shared);
-        for (slot, feature, info) in &shared.custom {
-            let value = feature.value(history);
-            check_custom(info, value, row)?;
-            self.values[*slot] = value;
         }
         Ok(())
     }
+}
 
-    fn reset(&mut self) {
-        if let Some(purchases) = &mut self.purchases {
-            *purchases = Purchases::default();
+/// The wanted families of one customer at one instant.
+#[inline]
+fn finish(
+    plan: &Plan,
+    shared: &Shared,
+    instant: &Instant,
+    sight: &Sight<'_>,
+    block: &mut [Column],
+    at: usize,
+) {
+    let (spec, layout, wants) = (&plan.spec, &plan.layout, &plan.wants);
+    if wants.rfm {
+        rfm::finish(
+            sight,
+            &instant.cuts,
+            &mut Out::new(&mut block[layout.rfm.clone()], at),
+        );
+    }
+    if wants.rhythm || wants.lifecycle {
+        let model = instant.model.as_ref();
+        let rhythm = model.and_then(|model| Rhythm::of(sight, model, wants.tail));
+        if wants.rhythm {
+            let out = &mut Out::new(&mut block[layout.rhythm.clone()], at);
+            rhythm::finish(sight, rhythm.as_ref(), out);
         }
-        if let Some(months) = &mut self.rhythm {
-            months.reset();
-        }
-        if let Some(windows) = &mut self.windows {
-            windows.reset();
-        }
-        if let Some(activity) = &mut self.activity {
-            activity.reset();
-        }
-        if let Some(touchpoints) = &mut self.touchpoints {
-            touchpoints.reset();
-        }
-        if let Some(feedback) = &mut self.feedback {
-            feedback.reset();
+        if wants.lifecycle {
+            let out = &mut Out::new(&mut block[layout.lifecycle.clone()], at);
+            lifecycle::finish(sight, &spec.lifecycle, rhythm.as_ref(), model, out);
         }
     }
-
-    fn finish(&mut self, plan: &Plan<'_>, shared: &Shared<'_>) {
-        let (spec, layout) = (plan.spec, &plan.layout);
-        let (as_of, model) = (self.as_of, shared.model.as_ref());
-        let out = &mut self.values;
-        if let Some(purchases) = &self.purchases {
-            if self.rfm {
-                let cuts = shared.population.rfm_cuts();
-                rfm::finish(purchases, as_of, cuts, &mut out[layout.rfm.clone()]);
-            }
-            if let Some(months) = &self.rhythm {
-                let out = &mut out[layout.rhythm.clone()];
-                rhythm::finish(purchases, months, model, as_of, out);
-            }
-            if let Some(feedback) = &self.feedback {
-                feedback.finish(purchases, &mut out[layout.feedback.clone()]);
-            }
-            if self.lifecycle {
-                let out = &mut out[layout.lifecycle.clone()];
-                lifecycle::finish(purchases, &spec.lifecycle, model, as_of, out);
-            }
-        }
-        if let Some(windows) = &self.windows {
-            windows.finish(&mut out[layout.windows.clone()]);
-        }
-        if let Some(activity) = &self.activity {
-            activity.finish(shared.records_browsing, &mut out[layout.activity.clone()]);
-        }
-        if let Some(touchpoints) = &self.touchpoints {
-            let out = &mut out[layout.touchpoints.clone()];
-            touchpoints.finish(&spec.touchpoints, &shared.channel_means, as_of, out);
-        }
+    if wants.windows {
+        windows::finish(sight, &mut Out::new(&mut block[layout.windows.clone()], at));
+    }
+    if let Some(fading) = &shared.wanted.fading {
+        let out = &mut Out::new(&mut block[layout.activity.clone()], at);
+        activity::finish(sight, &spec.activity, fading, instant.records_browsing, out);
+    }
+    if wants.touchpoints {
+        let means = &instant.channel_means;
+        touchpoints::finish(
+            sight,
+            &spec.touchpoints,
+            means,
+            &mut Out::new(&mut block[layout.touchpoints.clone()], at),
+        );
+    }
+    if wants.feedback {
+        feedback::finish(
+            sight,
+            &mut Out::new(&mut block[layout.feedback.clone()], at),
+        );
     }
 }
 

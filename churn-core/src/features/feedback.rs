@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::FeatureInfo;
-use super::purchases::{Purchases, days};
+use super::block::Out;
+use super::needs::Need;
+use super::purchases::days;
+use super::sweep::Sight;
 use crate::error::{Error, Result};
-use crate::events::{Event, EventKind};
-use crate::time::MICROS_PER_DAY;
+use crate::events::EventKind;
 
 /// Which complaints are recent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,72 +78,46 @@ pub(super) fn catalogue(settings: &FeedbackSettings, out: &mut Vec<FeatureInfo>)
     ]);
 }
 
-/// Complaints and service contacts of one customer.
-#[derive(Debug, Clone)]
-pub(super) struct Feedback {
-    as_of: i64,
-    recent_from: i64,
-    complaints: u64,
-    recent: u64,
-    contacts: u64,
-    last_complaint: Option<i64>,
+/// In the order of the catalogue.
+pub(super) fn needs(out: &mut Vec<Need>) {
+    let complaints = || Need::of([EventKind::Complaint]);
+    out.extend([
+        Need::of([EventKind::Purchase, EventKind::Refund]),
+        Need::of([EventKind::Refund]),
+        complaints(),
+        Need::of([EventKind::Purchase, EventKind::Complaint]).orders(),
+        Need::of([EventKind::ServiceContact]),
+        complaints(),
+        complaints(),
+    ]);
 }
 
-impl Feedback {
-    pub(super) fn new(settings: &FeedbackSettings, as_of: i64) -> Self {
-        let length = i64::from(settings.complaints_days) * MICROS_PER_DAY;
-        Feedback {
-            as_of,
-            recent_from: as_of.saturating_sub(length),
-            complaints: 0,
-            recent: 0,
-            contacts: 0,
-            last_complaint: None,
-        }
-    }
-
-    pub(super) fn reset(&mut self) {
-        (self.complaints, self.recent, self.contacts) = (0, 0, 0);
-        self.last_complaint = None;
-    }
-
-    #[inline]
-    pub(super) fn push(&mut self, event: &Event) {
-        match event.kind {
-            EventKind::Complaint => {
-                let time = event.time.micros();
-                self.complaints += 1;
-                self.recent += u64::from(time >= self.recent_from);
-                self.last_complaint = Some(time);
-            }
-            EventKind::ServiceContact => self.contacts += 1,
-            _ => {}
-        }
-    }
-
-    pub(super) fn finish(&self, purchases: &Purchases, out: &mut [f64]) {
-        let (bought, refunded) = (purchases.total, purchases.refunded);
-        out.copy_from_slice(&[
-            if refunded <= 0.0 {
-                0.0
-            } else if refunded >= bought {
-                1.0
-            } else {
-                refunded / bought
-            },
-            purchases.refunds as f64,
-            self.complaints as f64,
-            if purchases.orders > 0 {
-                self.complaints as f64 / purchases.orders as f64
-            } else {
-                f64::NAN
-            },
-            self.contacts as f64,
-            self.recent as f64,
-            self.last_complaint
-                .map_or(f64::NAN, |time| days(self.as_of - time)),
-        ]);
-    }
+pub(super) fn finish(sight: &Sight<'_>, out: &mut Out<'_>) {
+    let state = sight.state;
+    let (bought, refunded) = (state.purchases.total, state.purchases.refunded);
+    let complaints = f64::from(state.count(EventKind::Complaint));
+    let refund_rate = if refunded <= 0.0 {
+        0.0
+    } else if refunded >= bought {
+        1.0
+    } else {
+        refunded / bought
+    };
+    let complaint_rate = if state.purchases.orders > 0 {
+        complaints / state.purchases.orders as f64
+    } else {
+        f64::NAN
+    };
+    let since_last = state
+        .last(EventKind::Complaint)
+        .map_or(f64::NAN, |time| days(sight.as_of() - time));
+    out.set(0, refund_rate);
+    out.set(1, state.purchases.refunds as f64);
+    out.set(2, complaints);
+    out.set(3, complaint_rate);
+    out.set(4, f64::from(state.count(EventKind::ServiceContact)));
+    out.set(5, f64::from(sight.recent_complaints()));
+    out.set(6, since_last);
 }
 
 #[cfg(test)]

@@ -18,9 +18,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::FeatureInfo;
-use super::purchases::{Gaps, Purchases, days};
-use super::rhythm::RhythmModel;
+use super::block::Out;
+use super::needs::Need;
+use super::purchases::{Purchases, days};
+use super::rhythm::{Rhythm, RhythmModel};
+use super::sweep::Sight;
 use crate::error::{Error, Result};
+use crate::events::EventKind;
 
 /// The stages by their code in `lifecycle_stage`.
 pub const LIFECYCLE_STAGES: [&str; 7] = [
@@ -114,7 +118,13 @@ impl LifecycleSettings {
         Ok(())
     }
 
-    fn stage(&self, p: &Purchases, model: Option<&RhythmModel>, as_of: i64) -> f64 {
+    fn stage(
+        &self,
+        p: &Purchases,
+        rhythm: Option<&Rhythm<'_>>,
+        model: Option<&RhythmModel>,
+        as_of: i64,
+    ) -> f64 {
         if p.days == 0 {
             return PROSPECT;
         }
@@ -125,9 +135,8 @@ impl LifecycleSettings {
         if p.days == 1 && days(as_of - p.first) <= self.new_days {
             return NEW;
         }
-        let risk = |silence: f64, gaps: &Gaps| match model {
-            Some(model) => {
-                let tail = model.personal(gaps).tail(silence);
+        let risk = |silence: f64, tail: Option<f64>| match tail {
+            Some(tail) => {
                 if tail < 1.0 - self.lapsed_level {
                     LAPSED
                 } else if tail < 1.0 - self.slipping_level {
@@ -142,11 +151,12 @@ impl LifecycleSettings {
         };
         if p.days > 1 && silence <= self.won_back_days {
             let gap = p.last_gap as f64;
-            if gap > self.lost_days || risk(gap, &p.earlier_gaps) == LAPSED {
+            let tail = model.map(|model| model.last_gap_tail(p));
+            if gap > self.lost_days || risk(gap, tail) == LAPSED {
                 return WON_BACK;
             }
         }
-        risk(silence, &p.gaps)
+        risk(silence, rhythm.map(Rhythm::tail))
     }
 }
 
@@ -165,14 +175,20 @@ pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
     );
 }
 
+/// In the order of the catalogue.
+pub(super) fn needs(out: &mut Vec<Need>) {
+    out.push(Need::of([EventKind::Purchase]));
+}
+
 pub(super) fn finish(
-    purchases: &Purchases,
+    sight: &Sight<'_>,
     settings: &LifecycleSettings,
+    rhythm: Option<&Rhythm<'_>>,
     model: Option<&RhythmModel>,
-    as_of: i64,
-    out: &mut [f64],
+    out: &mut Out<'_>,
 ) {
-    out[0] = settings.stage(purchases, model, as_of);
+    let purchases = &sight.state.purchases;
+    out.set(0, settings.stage(purchases, rhythm, model, sight.as_of()));
 }
 
 #[cfg(test)]

@@ -23,14 +23,23 @@
 //! over customers, with the same bits for any number of threads and any order of the input.
 
 mod activity;
+mod block;
+mod clock;
 mod engine;
 mod feedback;
+mod holdout;
 mod lifecycle;
+mod needs;
+mod parts;
 mod population;
 mod purchases;
+mod refresh;
 mod rfm;
 mod rhythm;
+mod running;
+mod save;
 mod summary;
+mod sweep;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -39,26 +48,34 @@ mod version;
 mod windows;
 
 use std::fmt;
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use activity::ActivitySettings;
+pub use clock::{GapPrior, Pace};
 pub use engine::Describer;
 pub use feedback::FeedbackSettings;
+pub use holdout::{Holdout, holdout};
 pub use lifecycle::{LIFECYCLE_STAGES, LifecycleSettings};
+pub use parts::build_parts;
 pub use population::Population;
+pub use refresh::refresh;
 pub use rfm::{RfmCuts, RfmSettings};
-pub use rhythm::{GapPrior, RhythmSettings};
+pub use rhythm::RhythmSettings;
+pub use running::{RunningSummary, SummaryRow};
 pub use summary::{RfmSummary, SummarySettings, summarize, summarize_observed};
+pub(crate) use summary::{check_log_gaps, check_not_negative, check_rows};
 pub use table::{FeatureInfo, FeatureTable};
 pub use touchpoints::TouchpointSettings;
 
 use crate::error::{Error, Result};
-use crate::events::{CustomerHistory, EventLog, History};
+use crate::events::{CustomerHistory, EventLog, History, Keep};
 use crate::progress::Progress;
 use crate::time::AsOf;
 use engine::{Plan, fill};
+use needs::Need;
 use population::Parts;
 
 /// Which features to build, and how.
@@ -216,6 +233,66 @@ impl FeatureSpec {
             .collect())
     }
 
+    /// What a log must keep for the wanted features, whatever its channels are called: the kinds
+    /// of event and the columns that they read. Features of the caller's own may read anything.
+    ///
+    /// # Errors
+    /// As [`catalogue`](Self::catalogue); `UnknownName` for a wanted feature that no log can have.
+    ///
+    /// # Example
+    /// ```
+    /// use churn_core::events::{Cleaning, EventColumns, EventKind};
+    /// use churn_core::features::{FeatureSpec, build};
+    /// use churn_core::{AsOf, EventLog, TimeUnit};
+    /// let kinds = [EventKind::View, EventKind::Purchase].map(EventKind::code);
+    /// let columns = EventColumns::new(&["ann", "bea"], &[10, 11], TimeUnit::Day, kinds.as_slice());
+    /// let spec = FeatureSpec::default().with_features(["total_value", "days_since_last"]);
+    /// let cleaning = Cleaning { keep: spec.needs()?, ..Cleaning::default() };
+    /// let log = EventLog::from_columns(&columns, &cleaning)?;
+    /// let history = log.history(AsOf::parse("1970-01-20")?);
+    /// assert_eq!(build(&history, &spec)?.len(), 1); // ann never bought
+    /// let error = build(&history, &FeatureSpec::default().with_features(["views_30d"])).unwrap_err();
+    /// assert_eq!(error.expected(), "a log that keeps events of kind view");
+    /// # Ok::<(), churn_core::Error>(())
+    /// ```
+    pub fn needs(&self) -> Result<Keep> {
+        let names = self.catalogue(&[])?;
+        if self.features.is_empty() {
+            return Ok(Need::together(&self.catalogue_needs(1)));
+        }
+        let needs = self.catalogue_needs(0);
+        let mut wanted = Vec::with_capacity(self.features.len());
+        for name in &self.features {
+            let known = names.iter().position(|info| info.name == *name);
+            let need = match known {
+                Some(slot) => needs[slot].clone(),
+                None => match touchpoints::need_of_channel(name) {
+                    Some(need) => need,
+                    None => {
+                        let names = names.iter().map(|info| &info.name);
+                        return Err(Error::unknown_name("features.features", name, names));
+                    }
+                },
+            };
+            wanted.push(need);
+        }
+        Ok(Need::together(&wanted))
+    }
+
+    /// What each feature of the catalogue reads, in its order.
+    fn catalogue_needs(&self, channels: usize) -> Vec<Need> {
+        let mut needs = Vec::new();
+        rfm::needs(&mut needs);
+        rhythm::needs(&mut needs);
+        windows::needs(self.windows_days.len(), &mut needs);
+        activity::needs(&mut needs);
+        touchpoints::needs(channels, &mut needs);
+        feedback::needs(&mut needs);
+        lifecycle::needs(&mut needs);
+        needs.extend(self.custom.iter().map(|_| Need::everything()));
+        needs
+    }
+
     /// Place in the catalogue of each column of the table.
     fn slots(&self, catalogue: &[Option<FeatureInfo>]) -> Result<Vec<usize>> {
         if self.features.is_empty() {
@@ -246,8 +323,8 @@ impl FeatureSpec {
 /// only where a feature's [`FeatureInfo::undefined`] says so.
 ///
 /// # Errors
-/// `InvalidParameter` for a setting outside its domain, `UnknownName` for a wanted feature that
-/// there is not, `InvalidValue` with feature and row for a value that a custom feature may not
+/// `InvalidParameter` for a setting outside its domain or a feature that needs what the log does
+/// not keep, `UnknownName` for a wanted feature that there is not, `InvalidValue` with feature and row for a value that a custom feature may not
 /// have.
 ///
 /// # Example
@@ -264,10 +341,10 @@ impl FeatureSpec {
 /// # Ok::<(), churn_core::Error>(())
 /// ```
 pub fn build(history: &History<'_>, spec: &FeatureSpec) -> Result<FeatureTable> {
-    let plan = Plan::new(spec, history.channels())?;
+    let plan = Plan::new(spec, history.channels())?.checked(history.keep())?;
     let progress = Progress::none();
     let population = Population::learn(history, spec, plan.parts(), &progress)?;
-    fill(history, &plan, &population, &progress)
+    one(history, &plan, &population, &progress)
 }
 
 /// Builds the feature tables of one log as of several instants, e.g. for training data.
@@ -283,11 +360,43 @@ pub fn build_many(
     spec: &FeatureSpec,
     progress: &Progress<'_>,
 ) -> Result<Vec<FeatureTable>> {
-    let tables = instants.iter().map(|as_of| {
-        let history = log.history(*as_of);
-        Ok(build_observed(&history, spec, progress)?.0)
-    });
-    tables.collect()
+    let mut distinct = instants.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let plan = Plan::new(spec, log.channels())?.checked(log.keep())?;
+    let histories = log.histories(&distinct);
+    let populations = Population::learn_many(&histories, spec, plan.parts(), progress)?;
+    let built = fill(&histories, &plan, &populations, progress)?;
+    drop((histories, populations));
+    if distinct == instants {
+        return Ok(built);
+    }
+    // Each table goes to the last who asks for it; those before get copies.
+    let mut built: Vec<Option<FeatureTable>> = built.into_iter().map(Some).collect();
+    let mut tables = Vec::with_capacity(instants.len());
+    for (i, as_of) in instants.iter().enumerate() {
+        let place = distinct.partition_point(|known| known < as_of);
+        let table = match instants[i + 1..].contains(as_of) {
+            true => built[place].clone(),
+            false => built[place].take(),
+        };
+        tables.extend(table);
+    }
+    Ok(tables)
+}
+
+/// The table of one history.
+fn one(
+    history: &History<'_>,
+    plan: &Plan,
+    population: &Population,
+    progress: &Progress<'_>,
+) -> Result<FeatureTable> {
+    let (history, population) = (from_ref(history), from_ref(population));
+    let mut tables = fill(history, plan, population, progress)?;
+    tables
+        .pop()
+        .ok_or_else(|| Error::not_enough_data("features", "one history", "none"))
 }
 
 /// Builds the feature table with a population learned before, e.g. on yesterday's history.
@@ -301,9 +410,9 @@ pub fn build_with(
     population: &Population,
     progress: &Progress<'_>,
 ) -> Result<FeatureTable> {
-    let plan = Plan::new(spec, history.channels())?;
-    population.check_for(spec)?;
-    fill(history, &plan, population, progress)
+    let plan = Plan::new(spec, history.channels())?.checked(history.keep())?;
+    plan.check_population(population)?;
+    one(history, &plan, population, progress)
 }
 
 /// Builds the feature table and hands out what was learned, with progress and cancellation.
@@ -315,8 +424,8 @@ pub fn build_observed(
     spec: &FeatureSpec,
     progress: &Progress<'_>,
 ) -> Result<(FeatureTable, Population)> {
-    let plan = Plan::new(spec, history.channels())?;
+    let plan = Plan::new(spec, history.channels())?.checked(history.keep())?;
     let population = Population::learn(history, spec, Parts::ALL, progress)?;
-    let table = fill(history, &plan, &population, progress)?;
+    let table = one(history, &plan, &population, progress)?;
     Ok((table, population))
 }

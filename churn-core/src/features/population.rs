@@ -7,15 +7,15 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::activity::is_browsing;
-use super::purchases::Purchases;
+use super::clock::{self, Bound, GapPrior, Sample};
 use super::rfm::RfmCuts;
-use super::rhythm::{GapPrior, WEIGHT_BOUNDS};
-use super::touchpoints::{ChannelTotals, Touchpoints};
+use super::sweep::{Sight, Sweep, Timeline, Wanted, WindowsWanted};
+use super::touchpoints::ChannelTotals;
 use super::{FeatureSpec, version};
 use crate::error::{Error, Result};
-use crate::events::{EventKind, History};
-use crate::math::stats::GroupMoments;
+use crate::events::{EventKind, History, Keep, PartitionedLog, Scratch};
 use crate::progress::Progress;
+use crate::time::AsOf;
 
 /// Customers that one progress report stands for.
 pub(super) const CHUNK: usize = 2048;
@@ -51,6 +51,9 @@ pub struct Population {
     gaps: Option<GapPrior>,
     channels: BTreeMap<String, f64>,
     kinds: BTreeSet<EventKind>,
+    /// What the log behind it kept; of the rest it knows nothing.
+    #[serde(default, skip_serializing_if = "Keep::is_everything")]
+    keep: Keep,
 }
 
 /// Which parts of a population somebody asked for.
@@ -76,11 +79,12 @@ impl Parts {
 }
 
 /// What one chunk of customers contributes.
+#[derive(Clone)]
 struct Sums {
     silences: Vec<f64>,
     orders: Vec<f64>,
     totals: Vec<f64>,
-    gaps: GroupMoments,
+    buyers: Sample,
     channels: ChannelTotals,
     /// Bit *c* is set where an event of code *c* occurs.
     kinds: u32,
@@ -102,33 +106,70 @@ impl Population {
         parts: Parts,
         progress: &Progress<'_>,
     ) -> Result<Self> {
-        let channels = history.channels();
-        let n = if parts.any() {
-            history.customers().len()
-        } else {
-            0
-        };
-        let step = progress.step("features.population", n);
-        let stopped = AtomicBool::new(false);
-        let chunks: Vec<Result<Sums>> = (0..n.div_ceil(CHUNK))
-            .into_par_iter()
-            .map(|chunk| {
-                if stopped.load(Ordering::Relaxed) {
-                    return Err(Error::cancelled("features.population"));
-                }
-                let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
-                let count = rows.len();
-                let sums = Sums::of(history, rows, parts);
-                step.advance(count)
-                    .inspect_err(|_| stopped.store(true, Ordering::Relaxed))?;
-                Ok(sums)
-            })
-            .collect();
-        let mut all = Sums::new(channels.len());
-        for chunk in chunks {
-            all.merge(&chunk?);
+        let mut learned = Self::learn_many(std::slice::from_ref(history), spec, parts, progress)?;
+        learned
+            .pop()
+            .ok_or_else(|| Error::not_enough_data("features.population", "one history", "none"))
+    }
+
+    /// Learns from the customers of a stream, one partition after another: equal to what one build
+    /// of the same rows teaches, bit for bit. Takes 24 bytes of memory per buyer beside one
+    /// partition.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit); `InvalidValue` for scratch space that lost or changed what it was
+    /// given; `Cancelled`.
+    pub fn fit_parts<S: Scratch>(
+        log: &PartitionedLog<S>,
+        as_of: AsOf,
+        spec: &FeatureSpec,
+        progress: &Progress<'_>,
+    ) -> Result<Self> {
+        spec.check()?;
+        let mut all = Sums::new(log.channels().len());
+        for partition in 0..log.partitions() {
+            let part = log.log(partition, progress)?;
+            let history = part.history(as_of);
+            let chunks = Sums::of(std::slice::from_ref(&history), Parts::ALL, progress)?;
+            for chunk in chunks.iter().flatten() {
+                all.merge(chunk);
+            }
         }
-        let gaps = all.gaps.prior(spec.rhythm.prior_gaps, WEIGHT_BOUNDS);
+        Self::of(all, spec, as_of, log.channels(), log.keep())
+    }
+
+    /// One population per history, all of one log, in ascending order of their instants.
+    pub(super) fn learn_many(
+        histories: &[History<'_>],
+        spec: &FeatureSpec,
+        parts: Parts,
+        progress: &Progress<'_>,
+    ) -> Result<Vec<Self>> {
+        let Some((channels, keep)) = histories.last().map(|last| (last.channels(), last.keep()))
+        else {
+            return Ok(Vec::new());
+        };
+        Sums::of(histories, parts, progress)?
+            .into_par_iter()
+            .zip(histories)
+            .map(|(chunks, history)| {
+                let mut all = Sums::new(channels.len());
+                for chunk in &chunks {
+                    all.merge(chunk);
+                }
+                Self::of(all, spec, history.as_of(), channels, keep)
+            })
+            .collect()
+    }
+
+    /// What all customers together teach.
+    fn of(
+        mut all: Sums,
+        spec: &FeatureSpec,
+        as_of: AsOf,
+        channels: &[String],
+        keep: &Keep,
+    ) -> Result<Self> {
         let kinds = EventKind::ALL.into_iter();
         Ok(Population {
             version: version::CURRENT,
@@ -138,15 +179,12 @@ impl Population {
                 &mut all.orders,
                 &mut all.totals,
             ),
-            gaps: gaps.map(|prior| GapPrior {
-                mean_days: prior.mean,
-                weight: prior.weight,
-                relative_variance: prior.relative_variance,
-            }),
+            gaps: clock::fit(all.buyers, as_of, spec.rhythm.prior_gaps)?,
             channels: all.channels.means(channels),
             kinds: kinds
                 .filter(|kind| all.kinds & (1 << kind.code()) != 0)
                 .collect(),
+            keep: keep.clone(),
         })
     }
 
@@ -225,6 +263,11 @@ impl Population {
         self.kinds.contains(&kind)
     }
 
+    /// What the log behind it kept: features that need more cannot be built with it.
+    pub fn keep(&self) -> &Keep {
+        &self.keep
+    }
+
     pub(super) fn records_browsing(&self) -> bool {
         self.kinds.iter().any(|kind| is_browsing(*kind))
     }
@@ -236,48 +279,108 @@ impl Sums {
             silences: Vec::new(),
             orders: Vec::new(),
             totals: Vec::new(),
-            gaps: GroupMoments::default(),
+            buyers: Sample::default(),
             channels: ChannelTotals::new(channels),
             kinds: 0,
         }
     }
 
-    fn of(history: &History<'_>, rows: std::ops::Range<usize>, parts: Parts) -> Self {
-        let channels = history.channels().len();
-        let as_of = history.as_of().instant().micros();
-        let mut sums = Sums::new(channels);
-        let mut touchpoints = Touchpoints::new(channels);
-        for row in rows {
-            let mut purchases = Purchases::default();
-            for event in history.customer(row).events() {
-                sums.kinds |= 1 << event.kind.code();
-                purchases.push(&event);
-                if parts.channels {
-                    touchpoints.push(&event);
-                }
-            }
-            if parts.channels {
-                sums.channels.add(&touchpoints);
-                touchpoints.reset();
-            }
-            if parts.rfm && purchases.days > 0 {
-                sums.silences.push(purchases.silence(as_of));
-                sums.orders.push(purchases.orders as f64);
-                sums.totals.push(purchases.total);
-            }
-            if parts.gaps {
-                let gaps = purchases.gaps;
-                sums.gaps.push(gaps.count, gaps.sum, gaps.squares);
+    /// What the customers of each history contribute, in chunks in their order; all histories are of
+    /// one log, in ascending order of their instants.
+    fn of(
+        histories: &[History<'_>],
+        parts: Parts,
+        progress: &Progress<'_>,
+    ) -> Result<Vec<Vec<Sums>>> {
+        // Whoever is seen at some instant is seen at the last one.
+        let Some(last) = histories.last() else {
+            return Ok(Vec::new());
+        };
+        let instants: Vec<_> = histories.iter().map(History::as_of).collect();
+        let timeline = Timeline::new(&instants, WindowsWanted::default());
+        let channels = last.channels();
+        let wanted = Wanted {
+            purchases: parts.rfm || parts.gaps,
+            kinds: parts.kinds,
+            channels: parts.channels,
+            ..Wanted::default()
+        };
+        let n = if parts.any() {
+            last.customers().len()
+        } else {
+            0
+        };
+        let cuts: Vec<i64> = instants
+            .iter()
+            .map(|as_of| as_of.instant().micros())
+            .collect();
+        let bounds: Vec<Bound> = cuts.iter().map(|_| Bound::default()).collect();
+        let step = progress.step("features.population", n);
+        let stopped = AtomicBool::new(false);
+        let chunks: Vec<Result<Vec<Sums>>> = (0..n.div_ceil(CHUNK))
+            .into_par_iter()
+            .map_init(
+                || Sweep::new(&timeline, channels.len()),
+                |sweep, chunk| {
+                    if stopped.load(Ordering::Relaxed) {
+                        return Err(Error::cancelled("features.population"));
+                    }
+                    let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
+                    let count = rows.len();
+                    let mut sums = vec![Sums::new(channels.len()); histories.len()];
+                    let mut buyers = vec![Sample::default(); cuts.len()];
+                    for row in rows {
+                        let customer = last.customer(row);
+                        if parts.gaps {
+                            let (id, events) = (customer.id(), customer.events());
+                            Sample::look(&mut buyers, &bounds, &cuts, id, events);
+                        }
+                        let events = customer.events();
+                        sweep.run(&timeline, &wanted, events, |cut, sight| {
+                            sums[cut].push(&sight, parts);
+                            Ok(())
+                        })?;
+                    }
+                    for ((sums, buyers), bound) in sums.iter_mut().zip(buyers).zip(&bounds) {
+                        buyers.note(bound);
+                        sums.buyers = buyers;
+                    }
+                    step.advance(count)
+                        .inspect_err(|_| stopped.store(true, Ordering::Relaxed))?;
+                    Ok(sums)
+                },
+            )
+            .collect();
+        let mut all: Vec<Vec<Sums>> = Vec::with_capacity(histories.len());
+        all.resize_with(histories.len(), || Vec::with_capacity(chunks.len()));
+        for chunk in chunks {
+            for (all, sums) in all.iter_mut().zip(chunk?) {
+                all.push(sums);
             }
         }
-        sums
+        Ok(all)
+    }
+
+    fn push(&mut self, sight: &Sight<'_>, parts: Parts) {
+        let (state, purchases) = (sight.state, &sight.state.purchases);
+        if parts.kinds {
+            self.kinds |= state.kinds();
+        }
+        if parts.channels {
+            self.channels.add(state);
+        }
+        if parts.rfm && purchases.days > 0 {
+            self.silences.push(purchases.silence(sight.as_of()));
+            self.orders.push(purchases.orders as f64);
+            self.totals.push(purchases.total);
+        }
     }
 
     fn merge(&mut self, other: &Sums) {
         self.silences.extend_from_slice(&other.silences);
         self.orders.extend_from_slice(&other.orders);
         self.totals.extend_from_slice(&other.totals);
-        self.gaps.merge(&other.gaps);
+        self.buyers.merge(&other.buyers);
         self.channels.merge(&other.channels);
         self.kinds |= other.kinds;
     }

@@ -18,6 +18,7 @@ pub(super) struct Purchases {
     /// Number of distinct days with a purchase.
     pub(super) days: u64,
     pub(super) orders: u64,
+    pub(super) lines: u64,
     /// Money of all purchases, and of those after the first purchase day.
     pub(super) total: f64,
     pub(super) repeat: f64,
@@ -59,6 +60,7 @@ impl Purchases {
                 self.last_day = day;
                 self.last = event.time.micros();
                 self.orders += u64::from(event.opens_order);
+                self.lines += 1;
                 self.total += event.value;
                 if self.days > 1 {
                     self.repeat += event.value;

@@ -10,9 +10,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::purchases::{Purchases, days};
+use super::block::Out;
+use super::needs::Need;
+use super::purchases::days;
+use super::sweep::Sight;
 use super::{FeatureInfo, version};
 use crate::error::{Error, Result};
+use crate::events::EventKind;
 use crate::math::stats::quantile_cuts;
 
 /// How recency, frequency and money are scored.
@@ -246,30 +250,47 @@ pub(super) fn catalogue(settings: &RfmSettings, out: &mut Vec<FeatureInfo>) {
     ]);
 }
 
-pub(super) fn finish(purchases: &Purchases, as_of: i64, cuts: &RfmCuts, out: &mut [f64]) {
-    let p = purchases;
-    out.fill(f64::NAN);
+/// In the order of the catalogue.
+pub(super) fn needs(out: &mut Vec<Need>) {
+    let bought = || Need::of([EventKind::Purchase]);
+    let [last, repeats, span, age] = std::array::from_fn(|_| bought());
+    let net = Need::of([EventKind::Purchase, EventKind::Refund]);
+    out.extend([last, repeats, span, age, bought().orders(), bought(), net]);
+    out.extend([bought().orders(), bought()]);
+    out.extend([bought(), bought().orders(), bought()]);
+}
+
+pub(super) fn finish(sight: &Sight<'_>, cuts: &RfmCuts, out: &mut Out<'_>) {
+    let p = &sight.state.purchases;
+    let as_of = sight.as_of();
     let orders = p.orders as f64;
-    out[1] = p.days.saturating_sub(1) as f64;
-    out[4] = orders;
-    out[5] = p.total;
-    out[6] = p.total - p.refunded;
-    out[8] = 0.0;
+    out.set(1, p.days.saturating_sub(1) as f64);
+    out.set(4, orders);
+    out.set(5, p.total);
+    out.set(6, p.total - p.refunded);
     if p.days == 0 {
+        for j in [0, 2, 3, 7, 9, 10, 11] {
+            out.set(j, f64::NAN);
+        }
+        out.set(8, 0.0);
         return;
     }
     let silence = p.silence(as_of);
-    out[0] = silence;
-    out[2] = days(p.last - p.first);
-    out[3] = days(as_of - p.first);
+    let repeats = p.days - 1;
+    out.set(0, silence);
+    out.set(2, days(p.last - p.first));
+    out.set(3, days(as_of - p.first));
     // Every buyer has an order: the first purchase opens one.
-    out[7] = p.total / orders;
-    if p.days > 1 {
-        out[8] = p.repeat / (p.days - 1) as f64;
-    }
-    out[9] = cuts.recency_score(silence);
-    out[10] = cuts.frequency_score(orders);
-    out[11] = cuts.monetary_score(p.total);
+    out.set(7, p.total / orders);
+    let monetary = if repeats > 0 {
+        p.repeat / repeats as f64
+    } else {
+        0.0
+    };
+    out.set(8, monetary);
+    out.set(9, cuts.recency_score(silence));
+    out.set(10, cuts.frequency_score(orders));
+    out.set(11, cuts.monetary_score(p.total));
 }
 
 #[cfg(test)]

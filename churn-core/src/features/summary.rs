@@ -14,7 +14,9 @@ use crate::events::{EventKind, History};
 use crate::progress::Progress;
 use crate::time::{AsOf, MICROS_PER_DAY};
 
+use super::needs::Need;
 use super::population::CHUNK;
+use super::running::{RunningSummary, SummaryRow};
 
 /// Period and unit of a summary.
 ///
@@ -44,7 +46,17 @@ impl Default for SummarySettings {
 }
 
 impl SummarySettings {
-    fn check(&self) -> Result<()> {
+    /// The period that a day since 1970 falls into.
+    pub(super) fn period(&self, day: i64) -> i64 {
+        (day + MONDAY).div_euclid(i64::from(self.period_days))
+    }
+
+    /// The period that holds the last instant before `as_of`.
+    pub(super) fn last_period(&self, as_of: AsOf) -> i64 {
+        self.period((as_of.instant().micros() - 1).div_euclid(MICROS_PER_DAY))
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
         if !(1..=36_500).contains(&self.period_days) {
             return Err(Error::invalid_parameter(
                 "summary.period_days",
@@ -73,6 +85,7 @@ pub struct RfmSummary {
     recency: Vec<f64>,
     age: Vec<f64>,
     monetary_value: Vec<f64>,
+    log_gaps: Option<Vec<f64>>,
 }
 
 impl RfmSummary {
@@ -112,42 +125,9 @@ impl RfmSummary {
             if column.len() != n {
                 return Err(Error::length_mismatch(what, n, column.len()));
             }
-            let wrong = |x: &f64| !(x.is_finite() && *x >= 0.0);
-            if let Some(row) = column.iter().position(wrong) {
-                return Err(Error::invalid_value(
-                    what,
-                    row,
-                    "a finite number, not negative",
-                    column[row],
-                ));
-            }
         }
-        for row in 0..n {
-            if frequency[row].fract() != 0.0 {
-                return Err(Error::invalid_value(
-                    "summary.frequency",
-                    row,
-                    "a whole number",
-                    frequency[row],
-                ));
-            }
-            if recency[row] > age[row] {
-                return Err(Error::invalid_value(
-                    "summary.recency",
-                    row,
-                    format_args!("at most the age of {}", age[row]),
-                    recency[row],
-                ));
-            }
-            if frequency[row] == 0.0 && recency[row] > 0.0 {
-                return Err(Error::invalid_value(
-                    "summary.recency",
-                    row,
-                    "0 without repeat purchase",
-                    recency[row],
-                ));
-            }
-        }
+        check_rows(&frequency, &recency, &age)?;
+        check_not_negative("summary.monetary_value", &monetary_value)?;
         Ok(RfmSummary {
             customers,
             as_of,
@@ -156,7 +136,19 @@ impl RfmSummary {
             recency,
             age,
             monetary_value,
+            log_gaps: None,
         })
+    }
+
+    /// The same summary with sums of log gaps, see [`log_gaps`](Self::log_gaps).
+    ///
+    /// # Errors
+    /// `LengthMismatch`; `InvalidValue`, naming the row, for a sum that is not finite or not 0
+    /// without repeat purchase.
+    pub fn with_log_gaps(mut self, log_gaps: Vec<f64>) -> Result<Self> {
+        check_log_gaps(&self.frequency, &log_gaps)?;
+        self.log_gaps = Some(log_gaps);
+        Ok(self)
     }
 
     /// The customers who bought, one per row.
@@ -203,6 +195,89 @@ impl RfmSummary {
     pub fn monetary_value(&self) -> &[f64] {
         &self.monetary_value
     }
+
+    /// Sum over the gaps between periods with a purchase of the logarithm of the gap in units; 0
+    /// without repeat purchase. Models of regular buying need it. `None` for a summary that was
+    /// made elsewhere without it.
+    pub fn log_gaps(&self) -> Option<&[f64]> {
+        self.log_gaps.as_deref()
+    }
+}
+
+/// Confirms rows of frequency, recency and age, naming the first wrong one.
+pub(crate) fn check_rows(frequency: &[f64], recency: &[f64], age: &[f64]) -> Result<()> {
+    for (what, column) in [
+        ("summary.frequency", frequency),
+        ("summary.recency", recency),
+        ("summary.age", age),
+    ] {
+        if column.len() != frequency.len() {
+            return Err(Error::length_mismatch(what, frequency.len(), column.len()));
+        }
+        check_not_negative(what, column)?;
+    }
+    for row in 0..frequency.len() {
+        if frequency[row].fract() != 0.0 {
+            return Err(Error::invalid_value(
+                "summary.frequency",
+                row,
+                "a whole number",
+                frequency[row],
+            ));
+        }
+        if recency[row] > age[row] {
+            return Err(Error::invalid_value(
+                "summary.recency",
+                row,
+                format_args!("at most the age of {}", age[row]),
+                recency[row],
+            ));
+        }
+        if frequency[row] == 0.0 && recency[row] > 0.0 {
+            return Err(Error::invalid_value(
+                "summary.recency",
+                row,
+                "0 without repeat purchase",
+                recency[row],
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Confirms finite numbers from 0 on.
+pub(crate) fn check_not_negative(what: &str, column: &[f64]) -> Result<()> {
+    let wrong = |x: &f64| !(x.is_finite() && *x >= 0.0);
+    match column.iter().position(wrong) {
+        None => Ok(()),
+        Some(row) => Err(Error::invalid_value(
+            what,
+            row,
+            "a finite number, not negative",
+            column[row],
+        )),
+    }
+}
+
+/// Confirms sums of log gaps beside their frequencies.
+pub(crate) fn check_log_gaps(frequency: &[f64], log_gaps: &[f64]) -> Result<()> {
+    if log_gaps.len() != frequency.len() {
+        return Err(Error::length_mismatch(
+            "summary.log_gaps",
+            frequency.len(),
+            log_gaps.len(),
+        ));
+    }
+    let wrong = |(sum, x): (&f64, &f64)| !sum.is_finite() || (*x == 0.0 && *sum != 0.0);
+    match log_gaps.iter().zip(frequency).position(wrong) {
+        None => Ok(()),
+        Some(row) => Err(Error::invalid_value(
+            "summary.log_gaps",
+            row,
+            "a finite number, 0 without repeat purchase",
+            log_gaps[row],
+        )),
+    }
 }
 
 /// Days from the start of the Monday before 1970-01-01 (a Thursday), from which periods count.
@@ -214,7 +289,7 @@ const MONDAY: i64 = 3;
 /// period that holds the last instant before `as_of`.
 ///
 /// # Errors
-/// `InvalidParameter` for settings outside their domain.
+/// `InvalidParameter` for settings outside their domain, or a log that keeps no purchases.
 ///
 /// # Example
 /// ```
@@ -243,18 +318,17 @@ pub fn summarize_observed(
     progress: &Progress<'_>,
 ) -> Result<RfmSummary> {
     settings.check()?;
-    let length = i64::from(settings.period_days);
-    let period = |day: i64| (day + MONDAY).div_euclid(length);
-    let last_instant = history.as_of().instant().micros() - 1;
-    let last_period = period(last_instant.div_euclid(MICROS_PER_DAY));
+    let purchases = Need::of([EventKind::Purchase]);
+    history.keep().check_for(purchases.keep(), "summary")?;
+    let last_observed = settings.last_period(history.as_of());
     let n = history.customers().len();
     let step = progress.step("features.summary", n);
-    let rows: Vec<Option<[f64; 4]>> = (0..n.div_ceil(CHUNK))
+    let rows: Vec<Option<SummaryRow>> = (0..n.div_ceil(CHUNK))
         .into_par_iter()
         .map(|chunk| {
             let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
             let found: Vec<_> = rows
-                .map(|row| summary_of(history, row, last_period, settings, period))
+                .map(|row| running(history, row, settings).map(|r| r.row_at(last_observed)))
                 .collect();
             step.advance(found.len())?;
             Ok(found)
@@ -267,55 +341,35 @@ pub fn summarize_observed(
         .filter(|row| rows[*row].is_some())
         .map(|row| row as u32)
         .collect();
-    let column = |j: usize| rows.iter().flatten().map(|row| row[j]).collect();
+    let column = |cell: fn(&SummaryRow) -> f64| rows.iter().flatten().map(cell).collect();
     RfmSummary::new(
         history.customers().subset(buyers),
         history.as_of(),
         f64::from(settings.period_days) * settings.time_scale,
-        column(0),
-        column(1),
-        column(2),
-        column(3),
-    )
+        column(|row| row.frequency),
+        column(|row| row.recency),
+        column(|row| row.age),
+        column(|row| row.monetary_value),
+    )?
+    .with_log_gaps(column(|row| row.log_gaps))
 }
 
-fn summary_of(
+/// A customer's purchases, `None` without any.
+fn running(
     history: &History<'_>,
     row: usize,
-    last_period: i64,
     settings: &SummarySettings,
-    period: impl Fn(i64) -> i64,
-) -> Option<[f64; 4]> {
-    let mut first = None;
-    let (mut last, mut repeats, mut repeat_money) = (0, 0_u64, 0.0);
+) -> Option<RunningSummary> {
+    let mut found: Option<RunningSummary> = None;
     for event in history.customer(row).events() {
-        if event.kind != EventKind::Purchase {
-            continue;
-        }
-        let now = period(event.time.day());
-        let first = *first.get_or_insert_with(|| {
-            last = now;
-            now
-        });
-        if now > last {
-            repeats += 1;
-            last = now;
-        }
-        if now > first {
-            repeat_money += event.value;
+        if event.kind == EventKind::Purchase {
+            let period = settings.period(event.time.day());
+            found
+                .get_or_insert_with(|| RunningSummary::at(period, settings))
+                .push(period, event.value);
         }
     }
-    let first = first?;
-    Some([
-        repeats as f64,
-        (last - first) as f64 / settings.time_scale,
-        (last_period - first) as f64 / settings.time_scale,
-        if repeats > 0 {
-            repeat_money / repeats as f64
-        } else {
-            0.0
-        },
-    ])
+    found
 }
 
 #[cfg(test)]
@@ -342,6 +396,8 @@ mod tests {
         assert_eq!(days.recency(), [3.0, 0.0]);
         assert_eq!(days.age(), [7.0, 0.0]);
         assert_eq!(days.monetary_value(), [6.5, 0.0]);
+        // Gaps of one and two days.
+        assert_eq!(days.log_gaps().unwrap(), [2_f64.ln(), 0.0]);
         // 2020-01-06 is a Monday: two weeks for ann.
         let weeks = SummarySettings {
             period_days: 7,

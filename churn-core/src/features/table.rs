@@ -184,6 +184,15 @@ impl FeatureTable {
         &self.values[j * n..(j + 1) * n]
     }
 
+    /// All columns one after another.
+    pub(super) fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    pub(super) fn into_values(self) -> Vec<f64> {
+        self.values
+    }
+
     /// The whole table as a Fortran-ordered matrix, without copying.
     ///
     /// # Panics

@@ -17,9 +17,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::FeatureInfo;
+use super::block::Out;
+use super::needs::Need;
 use super::purchases::days;
+use super::sweep::{Sight, State};
 use crate::error::{Error, Result};
-use crate::events::{Event, EventKind};
+use crate::events::EventKind;
 
 /// How response rates are estimated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,8 +109,37 @@ pub(super) fn catalogue(channels: &[String], out: &mut Vec<FeatureInfo>) {
     ]);
 }
 
-/// Messages of one customer, or of all, over one channel.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// In the order of the catalogue.
+pub(super) fn needs(channels: usize, out: &mut Vec<Need>) {
+    let [sent, opened, clicked, answered] = [
+        EventKind::MessageSent,
+        EventKind::MessageOpened,
+        EventKind::MessageClicked,
+        EventKind::MessageAnswered,
+    ];
+    let rate = || Need::of([sent, clicked, answered]).channels();
+    for _ in 0..channels {
+        out.extend([sent, opened, clicked, answered].map(|kind| Need::of([kind]).channels()));
+        out.push(rate());
+    }
+    out.extend([Need::of([clicked, answered]), rate()]);
+}
+
+/// What a feature reads whose name is that of a channel, whichever it is, and one of the endings.
+pub(super) fn need_of_channel(name: &str) -> Option<Need> {
+    let mut infos = Vec::new();
+    catalogue(&[String::new()], &mut infos);
+    let mut needs = Vec::new();
+    self::needs(1, &mut needs);
+    let endings = infos.iter().zip(needs).take(PER_CHANNEL);
+    endings
+        .filter(|(ending, _)| name.len() > ending.name.len() && name.ends_with(&ending.name))
+        .map(|(_, need)| need)
+        .next()
+}
+
+/// Messages of one customer over one channel.
+#[derive(Debug, Clone, Copy)]
 struct Messages {
     sent: u64,
     opened: u64,
@@ -116,90 +148,58 @@ struct Messages {
 }
 
 impl Messages {
+    #[inline]
+    fn of(state: &State, channel: usize) -> Self {
+        let count = |kind| state.on_channel(channel, kind);
+        Messages {
+            sent: count(EventKind::MessageSent),
+            opened: count(EventKind::MessageOpened),
+            clicked: count(EventKind::MessageClicked),
+            answered: count(EventKind::MessageAnswered),
+        }
+    }
+
+    #[inline]
     fn responses(&self) -> u64 {
         (self.clicked + self.answered).min(self.sent)
     }
 }
 
-/// Messages of one customer.
-#[derive(Debug, Clone)]
-pub(super) struct Touchpoints {
-    channels: Vec<Messages>,
-    last_response: Option<i64>,
-}
-
-impl Touchpoints {
-    pub(super) fn new(channels: usize) -> Self {
-        Touchpoints {
-            channels: vec![Messages::default(); channels],
-            last_response: None,
+/// `means` holds each channel's mean response rate, NaN where nothing was ever sent.
+pub(super) fn finish(
+    sight: &Sight<'_>,
+    settings: &TouchpointSettings,
+    means: &[f64],
+    out: &mut Out<'_>,
+) {
+    let strength = settings.prior_messages;
+    let mut preferred = (f64::NEG_INFINITY, f64::NAN);
+    for (c, mean) in means.iter().enumerate() {
+        let m = Messages::of(sight.state, c);
+        let rate = (m.responses() as f64 + strength * mean) / (m.sent as f64 + strength);
+        let at = PER_CHANNEL * c;
+        out.set(at, m.sent as f64);
+        out.set(at + 1, m.opened as f64);
+        out.set(at + 2, m.clicked as f64);
+        out.set(at + 3, m.answered as f64);
+        out.set(at + 4, rate);
+        // A channel on which only answers are recorded has no rate and ranks last.
+        let rank = if rate.is_nan() { -1.0 } else { rate };
+        if m.clicked + m.answered > 0 && rank > preferred.0 {
+            preferred = (rank, c as f64);
         }
     }
-
-    pub(super) fn reset(&mut self) {
-        self.channels.fill(Messages::default());
-        self.last_response = None;
-    }
-
-    #[inline]
-    pub(super) fn push(&mut self, event: &Event) {
-        if !matches!(
-            event.kind,
-            EventKind::MessageSent
-                | EventKind::MessageOpened
-                | EventKind::MessageClicked
-                | EventKind::MessageAnswered
-        ) {
-            return;
-        }
-        let mut nowhere = Messages::default();
-        let channel = event.channel.and_then(|c| self.channels.get_mut(c));
-        let messages = channel.unwrap_or(&mut nowhere);
-        match event.kind {
-            EventKind::MessageSent => messages.sent += 1,
-            EventKind::MessageOpened => messages.opened += 1,
-            EventKind::MessageClicked => messages.clicked += 1,
-            _ => messages.answered += 1,
-        }
-        if matches!(
-            event.kind,
-            EventKind::MessageClicked | EventKind::MessageAnswered
-        ) {
-            self.last_response = Some(event.time.micros());
-        }
-    }
-
-    /// `means` holds each channel's mean response rate, NaN where nothing was ever sent.
-    pub(super) fn finish(
-        &self,
-        settings: &TouchpointSettings,
-        means: &[f64],
-        as_of: i64,
-        out: &mut [f64],
-    ) {
-        let strength = settings.prior_messages;
-        let mut preferred = (f64::NEG_INFINITY, f64::NAN);
-        for (c, (m, mean)) in self.channels.iter().zip(means).enumerate() {
-            let rate = (m.responses() as f64 + strength * mean) / (m.sent as f64 + strength);
-            out[PER_CHANNEL * c..][..PER_CHANNEL].copy_from_slice(&[
-                m.sent as f64,
-                m.opened as f64,
-                m.clicked as f64,
-                m.answered as f64,
-                rate,
-            ]);
-            // A channel on which only answers are recorded has no rate and ranks last.
-            let rank = if rate.is_nan() { -1.0 } else { rate };
-            if m.clicked + m.answered > 0 && rank > preferred.0 {
-                preferred = (rank, c as f64);
-            }
-        }
-        let rest = PER_CHANNEL * self.channels.len();
-        out[rest] = self
-            .last_response
-            .map_or(f64::NAN, |time| days(as_of - time));
-        out[rest + 1] = preferred.1;
-    }
+    let rest = PER_CHANNEL * means.len();
+    let responses = [EventKind::MessageClicked, EventKind::MessageAnswered];
+    let last = responses
+        .into_iter()
+        .filter_map(|kind| sight.state.last(kind))
+        .max();
+    out.set(
+        rest,
+        last.map_or(f64::NAN, |time| days(sight.as_of() - time)),
+    );
+    out.set(rest + 1, preferred.1);
 }
 
 /// Messages of the whole population per channel.
@@ -211,8 +211,9 @@ impl ChannelTotals {
         ChannelTotals(vec![(0, 0); channels])
     }
 
-    pub(super) fn add(&mut self, customer: &Touchpoints) {
-        for (total, messages) in self.0.iter_mut().zip(&customer.channels) {
+    pub(super) fn add(&mut self, customer: &State) {
+        for (channel, total) in self.0.iter_mut().enumerate() {
+            let messages = Messages::of(customer, channel);
             total.0 += messages.sent;
             total.1 += messages.responses();
         }

@@ -7,9 +7,11 @@
 
 use super::FeatureInfo;
 use super::activity::is_interaction;
+use super::block::Out;
+use super::needs::Need;
+use super::sweep::Sight;
 use crate::error::{Error, Result};
-use crate::events::{Event, EventKind};
-use crate::time::MICROS_PER_DAY;
+use crate::events::EventKind;
 
 pub(super) fn check(windows_days: &[u32]) -> Result<()> {
     for (i, days) in windows_days.iter().enumerate() {
@@ -78,99 +80,37 @@ pub(super) fn catalogue(windows_days: &[u32], out: &mut Vec<FeatureInfo>) {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Window {
-    start: i64,
-    before: i64,
-    orders: u32,
-    views: u32,
-    interactions: u32,
-    messages: u32,
-    orders_before: u32,
-    value: f64,
-    value_before: f64,
+/// In the order of the catalogue.
+pub(super) fn needs(windows: usize, out: &mut Vec<Need>) {
+    let kind = |kind| Need::of([kind]);
+    let interactions = EventKind::ALL.into_iter().filter(|k| is_interaction(*k));
+    for _ in 0..windows {
+        out.extend([
+            kind(EventKind::Purchase).orders(),
+            kind(EventKind::Purchase),
+            kind(EventKind::View),
+            Need::of(interactions.clone()),
+            kind(EventKind::MessageSent),
+            kind(EventKind::Purchase).orders(),
+            kind(EventKind::Purchase),
+        ]);
+    }
 }
 
-/// Windows of one customer.
-#[derive(Debug, Clone)]
-pub(super) struct Windows {
-    windows: Vec<Window>,
-    /// Nothing earlier counts in any window.
-    earliest: i64,
-}
-
-impl Windows {
-    pub(super) fn new(windows_days: &[u32], as_of: i64) -> Self {
-        let windows: Vec<Window> = windows_days
-            .iter()
-            .map(|days| {
-                let length = i64::from(*days) * MICROS_PER_DAY;
-                Window {
-                    start: as_of.saturating_sub(length),
-                    before: as_of.saturating_sub(2 * length),
-                    ..Window::default()
-                }
-            })
-            .collect();
-        let earliest = windows.iter().map(|w| w.before).min().unwrap_or(i64::MAX);
-        Windows { windows, earliest }
-    }
-
-    pub(super) fn reset(&mut self) {
-        for w in &mut self.windows {
-            *w = Window {
-                start: w.start,
-                before: w.before,
-                ..Window::default()
-            };
-        }
-    }
-
-    #[inline]
-    pub(super) fn push(&mut self, event: &Event) {
-        let time = event.time.micros();
-        if time < self.earliest {
-            return;
-        }
-        match event.kind {
-            EventKind::Purchase => {
-                let orders = u32::from(event.opens_order);
-                for w in &mut self.windows {
-                    if time >= w.start {
-                        w.orders += orders;
-                        w.value += event.value;
-                    } else if time >= w.before {
-                        w.orders_before += orders;
-                        w.value_before += event.value;
-                    }
-                }
-            }
-            EventKind::View => self.count(time, |w| &mut w.views),
-            EventKind::MessageSent => self.count(time, |w| &mut w.messages),
-            kind if is_interaction(kind) => self.count(time, |w| &mut w.interactions),
-            _ => {}
-        }
-    }
-
-    #[inline]
-    fn count(&mut self, time: i64, field: impl Fn(&mut Window) -> &mut u32) {
-        for w in &mut self.windows {
-            *field(w) += u32::from(time >= w.start);
-        }
-    }
-
-    pub(super) fn finish(&self, out: &mut [f64]) {
-        for (w, out) in self.windows.iter().zip(out.chunks_exact_mut(PER_WINDOW)) {
-            out.copy_from_slice(&[
-                f64::from(w.orders),
-                w.value,
-                f64::from(w.views),
-                f64::from(w.interactions),
-                f64::from(w.messages),
-                trend(f64::from(w.orders), f64::from(w.orders_before)),
-                trend(w.value, w.value_before),
-            ]);
-        }
+pub(super) fn finish(sight: &Sight<'_>, out: &mut Out<'_>) {
+    for (i, (before, start, now)) in sight.windows().enumerate() {
+        let orders = f64::from(now.orders - start.orders);
+        let orders_before = f64::from(start.orders - before.orders);
+        let value = sight.state.money(start.lines..now.lines);
+        let value_before = sight.state.money(before.lines..start.lines);
+        let at = PER_WINDOW * i;
+        out.set(at, orders);
+        out.set(at + 1, value);
+        out.set(at + 2, f64::from(now.views - start.views));
+        out.set(at + 3, f64::from(now.interactions - start.interactions));
+        out.set(at + 4, f64::from(now.messages - start.messages));
+        out.set(at + 5, trend(orders, orders_before));
+        out.set(at + 6, trend(value, value_before));
     }
 }
 

@@ -86,6 +86,25 @@ impl Random {
         }
     }
 
+    /// Beta with both parameters above 0, as a ratio of gamma variables; those of a shape below 1
+    /// are drawn with a shape above and shrunk (Marsaglia & Tsang, section 6).
+    pub(crate) fn beta(&mut self, a: f64, b: f64) -> f64 {
+        let mut gamma = |shape: f64| {
+            if shape >= 1.0 {
+                return self.gamma(shape, shape);
+            }
+            let larger = self.gamma(shape + 1.0, shape + 1.0);
+            larger * libm::pow(1.0 - self.uniform(), 1.0 / shape)
+        };
+        let (x, y) = (gamma(a), gamma(b));
+        // Both can underflow to 0 for tiny parameters; then either end is as likely as its weight.
+        if x + y > 0.0 {
+            x / (x + y)
+        } else {
+            f64::from(u8::from(self.uniform() * (a + b) < a))
+        }
+    }
+
     /// Poisson with a small mean, by multiplying uniforms (Knuth).
     pub(crate) fn poisson(&mut self, mean: f64) -> u32 {
         let limit = libm::exp(-mean);
@@ -177,6 +196,8 @@ mod tests {
         close(moments(|r| r.gamma(3.0, 30.0)), (30.0, 300.0));
         close(moments(|r| r.gamma(1.0, 2.0)), (2.0, 4.0));
         close(moments(|r| f64::from(r.poisson(1.7))), (1.7, 1.7));
+        close(moments(|r| r.beta(2.0, 6.0)), (0.25, 12.0 / (64.0 * 9.0)));
+        close(moments(|r| r.beta(0.5, 0.5)), (0.5, 0.125));
         close(
             moments(|r| r.lognormal(10.0, 0.5)),
             (10.0, 100.0 * (0.25_f64.exp() - 1.0)),

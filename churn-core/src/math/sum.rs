@@ -40,6 +40,15 @@ impl<const DIGITS: u32> FixedSum<DIGITS> {
         self.0 = self.0.saturating_add(other.0);
     }
 
+    /// The sum as it is kept, for files.
+    pub(crate) fn raw(self) -> i128 {
+        self.0
+    }
+
+    pub(crate) fn from_raw(raw: i128) -> Self {
+        FixedSum(raw)
+    }
+
     pub(crate) fn value(self) -> f64 {
         self.0 as f64 / Self::SCALE
     }

@@ -13,9 +13,12 @@ mod reason;
 mod scorecard;
 pub mod survival;
 pub mod uplift;
+mod words;
 
 pub use reason::Reason;
+pub(crate) use reason::shown as reason_number;
 pub use scorecard::{Bin, Factor, Scorecard};
+pub(crate) use words::learned_texts;
 
 /// Churn probabilities of all customers, with additive contributions.
 ///

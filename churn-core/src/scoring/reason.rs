@@ -63,7 +63,7 @@ pub(super) fn check_text(text: &Text, what: &str) -> Result<()> {
 }
 
 /// A number cut to whole units from 10 on and to two decimals below.
-fn shown(value: f64) -> String {
+pub(crate) fn shown(value: f64) -> String {
     let unit = if value.abs() < 10.0 { 100.0 } else { 1.0 };
     // 0.29 × 100 is 28.999999999999996, which must not be cut to 28.
     let cut = (value * unit + value.signum() * 1e-9).trunc() / unit;

@@ -13,6 +13,9 @@
 //! same for any number of threads, and customer *i* is the same person in a larger shop.
 
 mod life;
+mod response;
+
+pub use response::Persuasion;
 
 use std::borrow::Cow;
 

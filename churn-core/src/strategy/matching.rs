@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::conditions::Values;
 use super::facts::Facts;
 use super::plan::{NONE, Plan};
-use super::playbook::Playbook;
+use super::playbook::{ChooseBy, Playbook};
 use super::rules::Rules;
 use crate::error::{Error, Result};
 
@@ -22,6 +22,19 @@ pub(crate) struct Choice {
     pub(crate) contact_cost: f64,
     /// Cost of the offers, times the chance of a response.
     pub(crate) offer_cost: f64,
+}
+
+impl Choice {
+    /// Nothing is done.
+    pub(crate) fn none() -> Self {
+        Choice {
+            action: NONE,
+            channel_set: NONE,
+            response: 0.0,
+            contact_cost: 0.0,
+            offer_cost: 0.0,
+        }
+    }
 }
 
 /// How well one channel set does for one customer.
@@ -62,8 +75,9 @@ impl Prospect {
 /// number of threads.
 ///
 /// # Errors
-/// Those of [`Playbook::check`] against the names of these facts; `InvalidValue` for a response
-/// rate outside \[0, 1\], naming the feature and the row.
+/// Those of [`Playbook::check`] against the names of these facts; `InvalidParameter` for a playbook
+/// that chooses by profit; `InvalidValue` for a response rate outside \[0, 1\], naming the feature
+/// and the row.
 ///
 /// # Example
 /// ```
@@ -91,6 +105,13 @@ impl Prospect {
 /// ```
 pub fn match_actions(playbook: &Playbook, facts: &Facts<'_>) -> Result<Plan> {
     let rules = Rules::new(playbook, facts.vocabulary())?;
+    if playbook.choose_by == ChooseBy::Profit {
+        return Err(Error::invalid_parameter(
+            "playbook.choose_by",
+            "priority (optimize chooses by profit)",
+            "profit",
+        ));
+    }
     check_rates(&rules, facts)?;
     let choices: Vec<Choice> = (0..facts.customers().len())
         .into_par_iter()
@@ -98,10 +119,10 @@ pub fn match_actions(playbook: &Playbook, facts: &Facts<'_>) -> Result<Plan> {
             choose(playbook, &rules, facts, row, given)
         })
         .collect();
-    Ok(Plan::new(playbook.clone(), rules, facts, &choices))
+    Ok(Plan::new(playbook.clone(), rules, facts, &choices, None))
 }
 
-fn check_rates(rules: &Rules, facts: &Facts<'_>) -> Result<()> {
+pub(crate) fn check_rates(rules: &Rules, facts: &Facts<'_>) -> Result<()> {
     for number in rules.channels.iter().filter_map(|channel| channel.rate) {
         let rates = facts.column(number);
         let wrong = |rate: &f64| !(rate.is_nan() || (0.0..=1.0).contains(rate));
@@ -153,13 +174,7 @@ fn choose(
             };
         }
     }
-    Choice {
-        action: NONE,
-        channel_set: NONE,
-        response: 0.0,
-        contact_cost: 0.0,
-        offer_cost: 0.0,
-    }
+    Choice::none()
 }
 
 /// The rate at which a customer answers a channel, and whether it is the customer's own.

@@ -16,19 +16,32 @@
 //! A line belongs in this room if it spends money or weighs gain against cost. Nothing here learns:
 //! response rates come from features, values and costs from the playbook.
 
+mod allocation;
 pub mod conditions;
+mod constraints;
 mod document;
+mod effects;
 mod facts;
 mod matching;
+mod optimize;
 mod plan;
 mod playbook;
 mod rules;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
+mod value;
 mod why;
 
+pub use allocation::{Allocation, CurvePoint, Price};
 pub use conditions::{CHURN_PROBABILITY, Condition, Vocabulary};
+pub use constraints::{
+    ActionLimit, ChannelLimit, Constraints, Id, Need, OfferLimit, Scope, SegmentLimit, ShareOf,
+};
+pub(crate) use document::{line_in_json, line_in_toml};
+pub use effects::{EffectSettings, EffectSource, Effects, ObservedResponse, SegmentName};
 pub use facts::Facts;
 pub use matching::match_actions;
+pub use optimize::{OptimizeSettings, optimize, optimize_with};
 pub use plan::{ActionSummary, NONE, NoAction, Plan, PlanSummary};
-pub use playbook::{Action, Channel, Offer, Playbook};
+pub use playbook::{Action, Channel, ChooseBy, Offer, Paid, Playbook};
+pub use value::{ValueSettings, Worth};

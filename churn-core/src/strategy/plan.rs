@@ -1,7 +1,9 @@
 //! The plan: one action per customer, or none, with channels, expected response and costs.
 
 use std::fmt;
+use std::sync::Arc;
 
+use super::allocation::Allocation;
 use super::conditions::{Values, Vocabulary};
 use super::facts::Facts;
 use super::matching::Choice;
@@ -23,9 +25,35 @@ pub enum NoAction {
     /// Some audience holds, but no such action has both an offer that the customer may have and a
     /// channel set that is open to the customer.
     NothingOpen,
+    /// What is open costs more than it brings. Only where a plan is made for profit.
+    Unprofitable,
+    /// What is open would pay, but others bring more with what is limited.
+    Outbid,
+    /// The value at stake is not known.
+    UnknownValue,
+    /// On the list, or meets the condition, of those who get nothing.
+    Excluded,
+    /// Left alone for comparison.
+    HeldOut,
 }
 
-/// What is done for each customer: made by [`match_actions`](super::match_actions).
+impl NoAction {
+    /// The name, e.g. `no_audience`.
+    pub fn name(self) -> &'static str {
+        match self {
+            NoAction::NoAudience => "no_audience",
+            NoAction::NothingOpen => "nothing_open",
+            NoAction::Unprofitable => "unprofitable",
+            NoAction::Outbid => "outbid",
+            NoAction::UnknownValue => "unknown_value",
+            NoAction::Excluded => "excluded",
+            NoAction::HeldOut => "held_out",
+        }
+    }
+}
+
+/// What is done for each customer: made by [`match_actions`](super::match_actions), or for profit
+/// by [`optimize`](super::optimize).
 ///
 /// Shape: one row per customer. A plan keeps the values that the playbook looked at, so
 /// [`why`](Self::why) explains every row without the tables it was made from.
@@ -42,6 +70,7 @@ pub struct Plan {
     expected_response: Vec<f64>,
     contact_cost: Vec<f64>,
     offer_cost: Vec<f64>,
+    pub(crate) allocation: Option<Arc<Allocation>>,
 }
 
 /// The values that the rules read, at the positions of the vocabulary; what they do not read is
@@ -71,11 +100,16 @@ impl Plan {
         rules: Rules,
         facts: &Facts<'_>,
         choices: &[Choice],
+        allocation: Option<Allocation>,
     ) -> Self {
         let vocabulary = facts.vocabulary().clone();
         let mut numbers = vec![Vec::new(); vocabulary.numbers().len()];
         let mut codes = vec![Vec::new(); vocabulary.segmentations().len()];
-        for (is_segmentation, position) in rules.reads() {
+        let mut reads = rules.reads();
+        if let Some(allocation) = &allocation {
+            allocation.reads(&mut reads);
+        }
+        for (is_segmentation, position) in reads {
             if is_segmentation {
                 codes[position] = facts.codes(position).to_vec();
             } else {
@@ -98,6 +132,7 @@ impl Plan {
             expected_response: choices.iter().map(|c| c.response).collect(),
             contact_cost: choices.iter().map(|c| c.contact_cost).collect(),
             offer_cost: choices.iter().map(|c| c.offer_cost).collect(),
+            allocation: allocation.map(Arc::new),
         }
     }
 
@@ -143,10 +178,15 @@ impl Plan {
         &self.contact_cost
     }
 
-    /// Expected cost of the offers: their cost times the chance of a response (currency of the
-    /// playbook); 0 without an action.
+    /// Expected cost of the offers: their cost times the chance that it is paid, which is that of a
+    /// response unless the plan is made for profit (currency of the playbook); 0 without an action.
     pub fn offer_cost(&self) -> &[f64] {
         &self.offer_cost
+    }
+
+    /// Profit, prices and proof, where the plan is made for profit.
+    pub fn allocation(&self) -> Option<&Allocation> {
+        self.allocation.as_deref()
     }
 
     pub(crate) fn action_position(&self, row: usize) -> Option<usize> {
@@ -173,6 +213,9 @@ impl Plan {
     pub fn no_action(&self, row: usize) -> Option<NoAction> {
         if self.action_position(row).is_some() {
             return None;
+        }
+        if let Some(allocation) = &self.allocation {
+            return allocation.no_action(row);
         }
         let mut actions = self.rules.actions.iter();
         match actions.any(|action| action.audience.holds(&self.evidence, row)) {

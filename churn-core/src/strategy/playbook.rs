@@ -71,6 +71,9 @@ pub struct Playbook {
     pub name: String,
     /// The currency that all costs and values are in, e.g. `"CNY"`; shown, never converted.
     pub currency: String,
+    /// How a customer's action is chosen; by priority where left out.
+    #[serde(default, skip_serializing_if = "ChooseBy::is_default")]
+    pub choose_by: ChooseBy,
     /// Groups of offers (by id) of which one customer gets at most one; of offers in conflict the
     /// one that the action lists first is given.
     #[serde(default)]
@@ -81,6 +84,24 @@ pub struct Playbook {
     pub offers: Vec<Offer>,
     /// What is done for whom.
     pub actions: Vec<Action>,
+}
+
+/// How a customer's action is chosen among those that are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChooseBy {
+    /// By [`Action::priority`]; a playbook in which an action never has its turn is refused.
+    #[default]
+    Priority,
+    /// By expected profit under limits, with [`optimize`](super::optimize): priorities mean
+    /// nothing, and any number of actions may compete for one audience.
+    Profit,
+}
+
+impl ChooseBy {
+    fn is_default(&self) -> bool {
+        *self == ChooseBy::Priority
+    }
 }
 
 /// A way to reach a customer.
@@ -124,11 +145,37 @@ pub struct Offer {
     pub name: Text,
     /// What the customer reads.
     pub text: Text,
-    /// What it costs when a customer responds (currency).
+    /// What it costs each time it is paid (currency).
     pub cost: f64,
+    /// When it is paid; on a response where left out.
+    #[serde(default, skip_serializing_if = "Paid::is_default")]
+    pub paid: Paid,
     /// Condition that a customer must meet to be given it; everyone where left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requires: Option<String>,
+}
+
+/// When an offer costs money.
+///
+/// Matching by priority plans all offers as paid on a response; [`optimize`](super::optimize)
+/// tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Paid {
+    /// When the customer responds.
+    #[default]
+    OnResponse,
+    /// When the customer buys, message or not: a price cut that also those take who would have
+    /// stayed anyway.
+    OnPurchase,
+    /// As soon as it is given.
+    Always,
+}
+
+impl Paid {
+    fn is_default(&self) -> bool {
+        *self == Paid::OnResponse
+    }
 }
 
 /// What is done for one audience.
@@ -153,6 +200,12 @@ pub struct Action {
     /// where left out, for the best chance of a response, the cheaper among equals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_value: Option<f64>,
+    /// For each channel set the share of those about to leave who stay because of it, from −1 to
+    /// 1: what [`optimize`](super::optimize) assumes before it knows better. A set of two channels
+    /// may do more or less than its channels together. Where left out, it follows from the chance
+    /// of a response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saves: Option<Vec<f64>>,
 }
 
 impl Playbook {
@@ -228,14 +281,35 @@ impl Playbook {
     ///
     /// - `UnknownName` for a channel, offer, feature, segmentation or label that does not exist;
     /// - `InvalidParameter` for an empty text or list, an id, offer or channel that stands twice, a
-    ///   cost or value that is negative or not finite, a response rate outside \[0, 1\], and text
+    ///   cost or value that is negative or not finite, a response rate outside \[0, 1\], saves that
+    ///   are not one share from −1 to 1 per channel set, and text
     ///   that is no condition;
     /// - `InvalidParameter` for what can never happen: a condition that no customer can meet, an
     ///   offer or channel set that nobody in the audience may have, an offer that a conflict with
     ///   the offers before it always removes, an action whose customers all go to actions before
-    ///   it.
+    ///   it (unless the playbook chooses by profit).
     pub fn check(&self, vocabulary: &Vocabulary) -> Result<()> {
         Rules::new(self, vocabulary).map(|_| ())
+    }
+
+    /// The names that its conditions read (not the response rates, which it can do without).
+    ///
+    /// # Errors
+    /// Those of [`check`](Self::check).
+    pub fn conditions_read(&self, vocabulary: &Vocabulary) -> Result<Vec<String>> {
+        let mut rules = Rules::new(self, vocabulary)?;
+        rules.channels.iter_mut().for_each(|rule| rule.rate = None);
+        let explicit = self.channels.iter().filter(|c| c.feature.is_some());
+        let mut names: Vec<String> = explicit.map(Channel::response_feature).collect();
+        for (is_segmentation, position) in rules.reads() {
+            names.push(match is_segmentation {
+                true => vocabulary.segmentations()[position].name.clone(),
+                false => vocabulary.numbers()[position].name.clone(),
+            });
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
     }
 
     /// Everything that can be checked without reading a condition.
@@ -276,8 +350,29 @@ impl Playbook {
             if let Some(value) = action.response_value {
                 check_money(&format!("{place}.response_value"), value)?;
             }
+            if let Some(saves) = &action.saves {
+                check_saves(&format!("{place}.saves"), saves, action.channel_sets.len())?;
+            }
         }
         Ok(())
+    }
+}
+
+fn check_saves(place: &str, saves: &[f64], sets: usize) -> Result<()> {
+    if saves.len() != sets {
+        return Err(Error::invalid_parameter(
+            place,
+            format_args!("one share per channel set, {sets}"),
+            saves.len(),
+        ));
+    }
+    match saves.iter().position(|s| !(-1.0..=1.0).contains(s)) {
+        None => Ok(()),
+        Some(set) => Err(Error::invalid_parameter(
+            format!("{place}[{set}]"),
+            "a share from -1 to 1",
+            saves[set],
+        )),
     }
 }
 

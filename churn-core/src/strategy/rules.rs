@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::conditions::{Answer, Condition, Formula, Term, Values, Vocabulary, can_hold};
-use super::playbook::{Action, Playbook};
+use super::playbook::{Action, ChooseBy, Playbook};
 use crate::error::{Error, Result};
 
 /// Formulas of displaced offers double with every rival; beyond this size they count as possible.
@@ -70,7 +70,9 @@ impl Rules {
         for i in 0..rules.actions.len() {
             rules.check_parts(playbook, i, vocabulary)?;
         }
-        rules.check_order(playbook, vocabulary)?;
+        if playbook.choose_by == ChooseBy::Priority {
+            rules.check_order(playbook, vocabulary)?;
+        }
         Ok(rules)
     }
 

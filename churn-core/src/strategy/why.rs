@@ -1,5 +1,7 @@
 //! Why a customer gets what the plan says, in words.
 
+mod profit;
+
 use super::conditions::{Comparison, Formula, Segmentation, Values};
 use super::matching::{prospect, rate};
 use super::plan::Plan;
@@ -29,6 +31,14 @@ struct Words {
     worth: &'static str,
     instead_of: &'static str,
     not_open: &'static str,
+    bound_offer: &'static str,
+    unprofitable: &'static str,
+    outbid: &'static str,
+    unknown_value: &'static str,
+    excluded: &'static str,
+    held_out: &'static str,
+    best_here: &'static str,
+    over: &'static str,
 }
 
 const ENGLISH: Words = Words {
@@ -54,6 +64,14 @@ const ENGLISH: Words = Words {
     worth: "worth ",
     instead_of: "Instead of: ",
     not_open: "not open",
+    bound_offer: "an offer in it needs another one",
+    unprofitable: "what is open costs more than it brings",
+    outbid: "others bring more with what is limited",
+    unknown_value: "the value at stake is not known",
+    excluded: "excluded",
+    held_out: "held out for comparison",
+    best_here: "Best here: ",
+    over: " over ",
 };
 
 const CHINESE: Words = Words {
@@ -79,6 +97,14 @@ const CHINESE: Words = Words {
     worth: "净值 ",
     instead_of: "其他组合：",
     not_open: "不可用",
+    bound_offer: "其中的优惠须与另一优惠同送",
+    unprofitable: "可用动作的成本高于收益",
+    outbid: "有限资源用于其他客户收益更高",
+    unknown_value: "该客户的价值未知",
+    excluded: "已被排除",
+    held_out: "留作对照组",
+    best_here: "对该客户最佳：",
+    over: "，渠道 ",
 };
 
 fn words(language: Language) -> &'static Words {
@@ -95,7 +121,9 @@ impl Plan {
     /// channel is to be answered, from the customer's own responses or the channel's usual rate;
     /// what the other channel sets would have been worth; and which actions of higher priority
     /// were passed over because nothing in them is open. Without an action it says for each
-    /// audience what the customer fails. Ids of features and labels stand as they are in both
+    /// audience what the customer fails. A plan made for profit gives the calculation of the profit
+    /// and the best alternatives instead, or what the customer's best option would take from others
+    /// at the prices of what is limited. Ids of features and labels stand as they are in both
     /// languages.
     ///
     /// # Panics
@@ -106,6 +134,9 @@ impl Plan {
             "row {row} of {}",
             self.customers.len()
         );
+        if let Some(allocation) = &self.allocation {
+            return ended(self.profit_sentences(allocation, row, language), language);
+        }
         let words = words(language);
         let mut sentences = Vec::new();
         match (self.action_position(row), self.channel_set_position(row)) {
@@ -118,18 +149,7 @@ impl Plan {
                     sentences.push(format!("{}{others}", words.instead_of));
                 }
             }
-            _ => {
-                let some = self.passed_over(None, row, language);
-                let (reason, each) = if some.is_empty() {
-                    let order = self.rules.order.iter();
-                    let each = order.map(|action| self.audience(*action, row, language));
-                    (words.no_audience, each.collect())
-                } else {
-                    (words.nothing_open, some)
-                };
-                sentences.push(format!("{}{reason}", words.no_action));
-                sentences.extend(each);
-            }
+            _ => sentences.extend(self.nothing(row, language)),
         }
         if let Some(action) = self.action_position(row) {
             let passed_over = self.passed_over(Some(action), row, language);
@@ -138,15 +158,23 @@ impl Plan {
                 sentences.push(format!("{}{passed_over}", words.passed_over));
             }
         }
-        let gap = match language {
-            Language::English => " ",
-            Language::Chinese => "",
+        ended(sentences, language)
+    }
+
+    /// Why no action is open, with what each audience or action lacks.
+    fn nothing(&self, row: usize, language: Language) -> Vec<String> {
+        let words = words(language);
+        let some = self.passed_over(None, row, language);
+        let (reason, each) = if some.is_empty() {
+            let order = self.rules.order.iter();
+            let each = order.map(|action| self.audience(*action, row, language));
+            (words.no_audience, each.collect())
+        } else {
+            (words.nothing_open, some)
         };
-        let ended: Vec<String> = sentences
-            .iter()
-            .map(|sentence| format!("{sentence}{}", words.stop))
-            .collect();
-        ended.join(gap)
+        let mut sentences = vec![format!("{}{reason}", words.no_action)];
+        sentences.extend(each);
+        sentences
     }
 
     /// The action's name and what in its audience decides about the customer.
@@ -226,6 +254,15 @@ impl Plan {
     fn chosen_channels(&self, action: usize, set: usize, row: usize, language: Language) -> String {
         let words = words(language);
         let channels = &self.rules.actions[action].channel_sets[set];
+        let rates = self.channel_rates(action, set, row, language);
+        let result = self.promise(action, channels, row, language);
+        format!("{rates}{}{result}", words.semicolon)
+    }
+
+    /// The channels of a set with the rates at which the customer answers them.
+    fn channel_rates(&self, action: usize, set: usize, row: usize, language: Language) -> String {
+        let words = words(language);
+        let channels = &self.rules.actions[action].channel_sets[set];
         let each: Vec<String> = channels
             .iter()
             .map(|&channel| {
@@ -243,13 +280,7 @@ impl Plan {
                 }
             })
             .collect();
-        let result = self.promise(action, channels, row, language);
-        format!(
-            "{}{}{}{result}",
-            words.channels,
-            each.join(" + "),
-            words.semicolon
-        )
+        format!("{}{}", words.channels, each.join(" + "))
     }
 
     /// Chance, cost and worth of a channel set.
@@ -326,8 +357,13 @@ impl Plan {
             .map(|action| {
                 self.rules
                     .offers_for(action, &self.evidence, row, &mut given);
+                let mut sets = self.rules.actions[action].channel_sets.iter();
                 let missing = match given.is_empty() {
                     true => words.no_offer,
+                    // Only a plan for profit binds offers to one another.
+                    false if sets.any(|set| self.rules.is_open(set, &self.evidence, row)) => {
+                        words.bound_offer
+                    }
                     false => words.no_channel,
                 };
                 let name = self.playbook.actions[action].name.get(language);
@@ -335,6 +371,20 @@ impl Plan {
             })
             .collect()
     }
+}
+
+/// Sentences with their stops, as one text.
+fn ended(sentences: Vec<String>, language: Language) -> String {
+    let words = words(language);
+    let gap = match language {
+        Language::English => " ",
+        Language::Chinese => "",
+    };
+    let ended: Vec<String> = sentences
+        .iter()
+        .map(|sentence| format!("{sentence}{}", words.stop))
+        .collect();
+    ended.join(gap)
 }
 
 /// A number with at most four decimals, enough for a reader.

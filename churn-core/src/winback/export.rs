@@ -27,8 +27,13 @@ pub const PLAN_COLUMNS: [&str; 14] = [
     "offer_cost",
 ];
 
+/// The columns that follow where the plan is made for profit.
+pub const PROFIT_COLUMNS: [&str; 5] = ["expected_profit", "change", "source", "day", "no_action"];
+
 impl WinBack {
-    /// Writes the plan with [`PLAN_COLUMNS`] as header, one row per customer in the order of the
+    /// Writes the plan with [`PLAN_COLUMNS`] as header (and [`PROFIT_COLUMNS`], where the plan is
+    /// made for profit: the profit, the change of the probability of staying, where it is known
+    /// from, the day from 0, or why there is no action), one row per customer in the order of the
     /// tables. Several offers and channels are joined by ` + `, reasons by `; `; customers without
     /// action have empty cells there. Numbers are written in full, so that reading them back gives
     /// the same bits.
@@ -48,7 +53,10 @@ impl WinBack {
             )
         };
         let mut file = csv::Writer::from_writer(writer);
-        file.write_record(PLAN_COLUMNS).map_err(failed)?;
+        let allocation = self.plan.allocation();
+        let profit_columns = allocation.map_or(&[][..], |_| &PROFIT_COLUMNS[..]);
+        let header = PLAN_COLUMNS.iter().chain(profit_columns);
+        file.write_record(header).map_err(failed)?;
         let as_of = self.plan.as_of().to_string();
         let horizon = self.scores.horizon().as_days().to_string();
         for (row, customer) in self.plan.customers().iter().enumerate() {
@@ -58,23 +66,36 @@ impl WinBack {
                 .iter()
                 .map(|o| o.id.as_str())
                 .collect();
-            file.write_record([
-                customer.to_string().as_str(),
-                &as_of,
-                &self.scores.churn_probability()[row].to_string(),
-                &horizon,
-                self.risk_tier.label(row),
-                self.rfm_segment.label(row),
-                self.lifecycle.label(row),
-                &self.scores.sentences(row, REASONS, language).join("; "),
-                self.plan.action(row).map_or("", |action| &action.id),
-                &offers.join(" + "),
-                &self.plan.channels(row).join(" + "),
-                &self.plan.expected_response()[row].to_string(),
-                &self.plan.contact_cost()[row].to_string(),
-                &self.plan.offer_cost()[row].to_string(),
-            ])
-            .map_err(failed)?;
+            let mut record = vec![
+                customer.to_string(),
+                as_of.clone(),
+                self.scores.churn_probability()[row].to_string(),
+                horizon.clone(),
+                self.risk_tier.label(row).to_owned(),
+                self.rfm_segment.label(row).to_owned(),
+                self.lifecycle.label(row).to_owned(),
+                self.scores.sentences(row, REASONS, language).join("; "),
+                self.plan
+                    .action(row)
+                    .map_or_else(String::new, |a| a.id.clone()),
+                offers.join(" + "),
+                self.plan.channels(row).join(" + "),
+                self.plan.expected_response()[row].to_string(),
+                self.plan.contact_cost()[row].to_string(),
+                self.plan.offer_cost()[row].to_string(),
+            ];
+            if let Some(allocation) = allocation {
+                let none = self.plan.no_action(row);
+                let chosen = |text: String| if none.is_none() { text } else { String::new() };
+                record.extend([
+                    allocation.expected_profit()[row].to_string(),
+                    allocation.change()[row].to_string(),
+                    allocation.source()[row].map_or("", |s| s.name()).to_owned(),
+                    chosen(allocation.day()[row].to_string()),
+                    none.map_or("", |reason| reason.name()).to_owned(),
+                ]);
+            }
+            file.write_record(&record).map_err(failed)?;
         }
         file.flush().map_err(|error| failed(error.into()))
     }

@@ -2,10 +2,12 @@
 
 #[cfg(feature = "csv")]
 mod export;
+mod journeys;
 mod story;
 
 #[cfg(feature = "csv")]
-pub use export::PLAN_COLUMNS;
+pub use export::{PLAN_COLUMNS, PROFIT_COLUMNS};
+pub use journeys::{JourneySettings, JourneySource, Loaded, PolicySource};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,9 @@ use crate::features::{self, FeatureSpec, FeatureTable, LIFECYCLE_STAGES, Populat
 use crate::progress::Progress;
 use crate::scoring::{Scorecard, Scores};
 use crate::segments::{self, Grid, NO_PURCHASE, RiskTiers, SegmentProfile, Segments};
-use crate::strategy::{Facts, Plan, Playbook, Vocabulary, match_actions};
+use crate::strategy::{
+    Facts, OptimizeSettings, Plan, Playbook, Vocabulary, match_actions, optimize,
+};
 use crate::time::AsOf;
 
 /// Settings of every step; the defaults run without any data about the shop.
@@ -28,6 +32,15 @@ use crate::time::AsOf;
 ///     risk_tiers = { medium = 0.4, high = 0.7 }
 /// "#)?;
 /// assert_eq!(settings.risk_tiers.high, 0.7);
+///
+/// // The plan of the largest expected profit for 5,000, with at most 400 messages a day.
+/// let settings: WinBackSettings = churn_core::settings::from_toml("winback", r#"
+///     [optimize.constraints]
+///     budget = 5000
+///     days = 7
+///     channels = [{ channel = "sms", max_per_day = 400 }]
+/// "#)?;
+/// assert!(settings.optimize.is_some());
 /// # Ok::<(), churn_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -43,6 +56,10 @@ pub struct WinBackSettings {
     pub grid: Grid,
     /// What can be done for whom.
     pub playbook: PlaybookSource,
+    /// Where given, actions are chosen for expected profit under a budget and other limits; by
+    /// priority where left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optimize: Option<OptimizeSettings>,
 }
 
 /// Where the playbook comes from: text, so that errors can name the line.
@@ -138,20 +155,56 @@ impl WinBack {
         settings: &WinBackSettings,
         progress: &Progress<'_>,
     ) -> Result<WinBack> {
-        let playbook = settings.load_playbook(log.channels())?;
         settings.scorecard.check()?;
+        let score = |features: &FeatureTable| settings.scorecard.score_observed(features, progress);
+        Self::run_with(log, as_of, settings, score, progress)
+    }
+
+    /// The same with churn probabilities of another method than the scorecard, such as a learned
+    /// model: `score` is asked once about the table of features.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and those of `score`; `Misaligned` for scores of other customers or
+    /// of another instant.
+    ///
+    /// # Example
+    /// ```no_run
+    /// # fn example(log: &churn_core::EventLog, model: &churn_core::scoring::learned::ChurnModel) -> churn_core::Result<()> {
+    /// use churn_core::progress::Progress;
+    /// use churn_core::winback::{WinBack, WinBackSettings};
+    /// let (as_of, settings) = (log.day_after_last()?, WinBackSettings::default());
+    /// let result = WinBack::run_with(log, as_of, &settings, |t| model.score(t), &Progress::none())?;
+    /// # let _ = result;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run_with(
+        log: &EventLog,
+        as_of: AsOf,
+        settings: &WinBackSettings,
+        score: impl FnOnce(&FeatureTable) -> Result<Scores>,
+        progress: &Progress<'_>,
+    ) -> Result<WinBack> {
+        let playbook = settings.load_playbook(log.channels())?;
         settings.risk_tiers.check()?;
         settings.grid.check()?;
+        if let Some(optimize) = &settings.optimize {
+            optimize.constraints.check(&playbook)?;
+            optimize.value.check()?;
+        }
 
         let history = log.history(as_of);
         let (features, population) =
             features::build_observed(&history, &settings.features, progress)?;
-        let scores = settings.scorecard.score_observed(&features, progress)?;
+        let scores = score(&features)?;
         let risk_tier = settings.risk_tiers.assign(&scores)?;
         let rfm_segment = settings.grid.assign(&features)?;
         let lifecycle = segments::lifecycle(&features)?;
         let facts = Facts::new(&features, &scores, &[&risk_tier, &rfm_segment, &lifecycle])?;
-        let plan = match_actions(&playbook, &facts)?;
+        let plan = match &settings.optimize {
+            None => match_actions(&playbook, &facts)?,
+            Some(settings) => optimize(&playbook, &facts, settings, progress)?,
+        };
         Ok(WinBack {
             features,
             population,

@@ -7,6 +7,7 @@ Written from the documented definitions, with DuckDB for counting and adding, nu
 and scipy for gamma distributions. Needs duckdb, numpy, scipy and lifetimes.
 """
 
+import importlib.util
 import json
 import math
 import sys
@@ -14,6 +15,7 @@ import tomllib
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
@@ -52,6 +54,8 @@ def clean(inputs: dict) -> tuple[list[dict], dict]:
         column("customer"), column("time"), column("kind"), column("value"), column("channel"),
         column("order"), column("item"), strict=True,
     )
+    keep = cleaning.get("keep", {})
+    wanted = keep.get("kinds") or KINDS
     rows, dropped = [], {}
     report = {"rows_in": n, "read_as_refund": [0, 0.0], "duplicates_kept": [0, 0.0]}
 
@@ -66,6 +70,11 @@ def clean(inputs: dict) -> tuple[list[dict], dict]:
             value = 1.0
         value = None if value is None else float(value)
         at = None if time is None else time * UNITS[events["time_unit"]]
+        refund = kind == "purchase" and cleaning.get("negative_value") == "refund"
+        if kind and kind not in wanted and not (refund and "refund" in wanted):
+            # Nothing else is asked of such a row.
+            count(dropped.setdefault("not_asked_for", [0, 0.0]), (value or 0.0) if is_money else 0.0)
+            continue
         if customer is None or customer == "":
             reason = "missing_customer"
         elif at is None:
@@ -89,8 +98,14 @@ def clean(inputs: dict) -> tuple[list[dict], dict]:
         if is_money and value < 0:
             count(report["read_as_refund"], -value)
             kind, value = "refund", -value
+        if kind not in wanted:
+            count(dropped.setdefault("not_asked_for", [0, 0.0]), value if is_money else 0.0)
+            continue
         value = (value or 0.0) if is_money or kind == "view" else 0.0
-        rows.append((customer, at, kind, value, channel or None, order, item))
+        channel = (channel or None) if keep.get("channels", True) else None
+        order = order if keep.get("orders", True) else None
+        item = item if keep.get("items", True) else None
+        rows.append((customer, at, kind, value, channel, order, item))
     kept, seen = [], Counter()
     for row in rows:
         seen[row] += 1
@@ -657,6 +672,10 @@ def built(inputs: dict) -> dict:
     return {"customers": past.customers, "columns": features(past, spec, population(past, spec))}
 
 
+def built_many(inputs: dict) -> dict:
+    return {"tables": [built(inputs | {"as_of": as_of}) for as_of in inputs["instants"]]}
+
+
 def stored(inputs: dict) -> dict:
     rows, spec = clean(inputs)[0], inputs.get("features", {})
     known = population(Past(rows, inputs["as_of"]), spec)
@@ -691,9 +710,119 @@ def whole_flow(inputs: dict) -> dict:
     }
 
 
+def events_load(inputs: dict) -> object:
+    """The file of `saved/witness.py`, if it is the one that lies there."""
+    path = HERE / "saved" / "witness.py"
+    spec = importlib.util.spec_from_file_location("saved_witness", path)
+    saved = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(saved)
+    file, expected = saved.build(inputs)
+    stored = (HERE / "saved" / inputs["file"]).read_bytes()
+    return {**expected, "same_file": stored == file}
+
+
+# ---- journeys ----------------------------------------------------------------------------------
+
+
+def lots(inputs: dict) -> dict:
+    """The salted hash, by the numbered lines of its documentation."""
+
+    def lot(customer: object) -> float:
+        h = 0xCBF29CE484222325
+        for byte in inputs["salt"].encode() + b"\0" + str(customer).encode():
+            h = (h ^ byte) * 0x100000001B3 % 2**64
+        for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+            h = (h ^ h >> 33) * factor % 2**64
+        return ((h ^ h >> 33) >> 11) / 2**53
+
+    return {"lots": [lot(customer) for customer in inputs["customers"]]}
+
+
+def sent(inputs: dict) -> dict:
+    """Who is contacted when, by trying every minute; for one journey of sends and waits that
+    begins with silence, under caps and quiet hours that hold."""
+    source = inputs["journeys"]
+    journey = tomllib.loads(source["journeys"][0]["toml"])
+    policy = tomllib.loads(source["policy"]["toml"])
+    minute = timedelta(minutes=1)
+    instant = lambda text: datetime.fromisoformat(text).replace(tzinfo=UTC)
+    zones = {record["customer"]: record["zone"] for record in inputs["customers"]}
+    clock = lambda local: local.strftime("%H:%M")
+    weekdays = "monday tuesday wednesday thursday friday saturday sunday".split()
+
+    def quiet(at: datetime, zone: ZoneInfo, channels: set) -> bool:
+        local = at.astimezone(zone)
+        for window in policy.get("quiet_hours", []):
+            if "channels" in window and not channels & set(window["channels"]):
+                continue
+            begins = lambda day: not window.get("days") or weekdays[day.weekday()] in window["days"]
+            now, start, end = clock(local), window["from"], window["to"]
+            yesterday = local.date() - timedelta(days=1)
+            if start < end:
+                if start <= now < end and begins(local.date()):
+                    return True
+            elif now >= start and begins(local.date()) or now < end and begins(yesterday):
+                return True
+        return False
+
+    def capped(at: datetime, zone: ZoneInfo, channels: set, made: list) -> bool:
+        for cap in policy.get("caps", []):
+            counted = [t for t, used in made if not cap.get("channels") or used & set(cap["channels"])]
+            if cap.get("channels") and not channels & set(cap["channels"]):
+                continue
+            if "calendar_days" in cap:
+                own = ZoneInfo(cap["zone"]) if "zone" in cap else zone
+                first = at.astimezone(own).date() - timedelta(days=cap["calendar_days"] - 1)
+                counted = [t for t in counted if t.astimezone(own).date() >= first]
+            else:
+                length = timedelta(
+                    days=cap.get("rolling_days", 0),
+                    hours=cap.get("rolling_hours", 0),
+                    minutes=cap.get("rolling_minutes", 0),
+                )
+                counted = [t for t in counted if t > at - length]
+            if len(counted) >= cap["contacts"]:
+                return True
+        return False
+
+    lines = []
+    (tell, plan) = inputs["steps"]
+    end = instant(plan["until"])
+    for event in tell["events"]:
+        zone = ZoneInfo(zones.get(event["customer"], policy.get("zone", "UTC")))
+        at = instant(event["time"]) + timedelta(days=journey["triggers"][0]["silence_days"])
+        made = []
+        for step in journey["steps"]:
+            if "wait" in step and "at" in step["wait"]:
+                day = at.astimezone(zone).date() + timedelta(days=step["wait"].get("days", 0))
+                at += minute
+                while not (
+                    at.astimezone(zone).date() >= day and clock(at.astimezone(zone)) == step["wait"]["at"]
+                ):
+                    at += minute
+            elif "wait" in step:
+                at += timedelta(days=step["wait"].get("days", 0), hours=step["wait"].get("hours", 0))
+            else:
+                option = step["send"]["options"][0]
+                channels = set(option["channels"])
+                while quiet(at, zone, channels) or capped(at, zone, channels, made):
+                    at += minute
+                made.append((at, channels))
+                if at <= end:
+                    shown = at.strftime("%Y-%m-%d" if clock(at) == "00:00" else "%Y-%m-%dT%H:%M:%S")
+                    name = f"{journey['id']}.{step['id']}"
+                    ways = "+".join(option["channels"])
+                    lines.append((at, event["customer"], f"{shown} {event['customer']} {name}: sent {ways}"))
+    return {"lines": [[], [line for _, _, line in sorted(lines)]]}
+
+
 ANSWERS = {
+    "events.load": events_load,
+    "journey.lots": lots,
+    "journey.steps": sent,
     "events.clean": lambda inputs: clean(inputs)[1],
     "features.build": built,
+    "features.many": built_many,
     "features.population": stored,
     "features.summary": summary,
     "scoring.scorecard": lambda inputs: scored(inputs, inputs["table"]["columns"]),

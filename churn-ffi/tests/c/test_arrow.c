@@ -244,9 +244,65 @@ static void streams(void) {
     churn_event_log_free(log);
 }
 
+/* The same rows appended, and pushed batch by batch into a stream. */
+static void appended_and_pushed(void) {
+    churn_error *error = NULL;
+    churn_event_log *log = NULL;
+    int batches = 0;
+    struct ArrowArrayStream stream = make_stream(&batches);
+    OK(churn_event_log_read_stream(&stream, NULL, NULL, NULL, &log, &error));
+    forget();
+    batches = 1;
+    stream = make_stream(&batches);
+    churn_appended *appended = NULL;
+    OK(churn_event_log_append_stream(log, &stream, NULL, NULL, &appended, &error));
+    CHECK(streams_released == 1 && stream.release == NULL);
+    CHECK(churn_appended_new_customers(appended) == 2);
+    churn_appended_free(appended);
+    check_log(log);
+
+    forget();
+    batches = 1;
+    stream = make_stream(&batches);
+    FAILS(churn_event_log_append_stream(NULL, &stream, NULL, NULL, NULL, &error),
+          CHURN_NULL_POINTER, "log: expected a pointer, got NULL");
+    CHECK(streams_released == 1);
+
+    churn_log_stream *parts = NULL;
+    OK(churn_log_stream_new("/tmp", "{\"partitions\": 1}", NULL, &parts, &error));
+    forget();
+    batches = 1;
+    stream = make_stream(&batches);
+    OK(churn_log_stream_push_stream(parts, &stream, NULL, NULL, &error));
+    CHECK(streams_released == 1 && arrays_released == 1 + COLUMNS);
+    CHECK(churn_log_stream_rows(parts) == ROWS);
+    batches = -1;
+    stream = make_stream(&batches);
+    CHECK(churn_log_stream_push_stream(parts, &stream, NULL, NULL, &error) ==
+          CHURN_INVALID_VALUE);
+    CHECK(strstr(churn_error_message(error), "the disk is gone") != NULL);
+    churn_error_free(error);
+    error = NULL;
+    forget();
+    batches = 1;
+    stream = make_stream(&batches);
+    FAILS(churn_log_stream_push_stream(NULL, &stream, NULL, NULL, &error), CHURN_NULL_POINTER,
+          "stream: expected a pointer, got NULL");
+    CHECK(streams_released == 1);
+    churn_partitioned_log *whole = NULL;
+    churn_event_log *part = NULL;
+    OK(churn_log_stream_finish(parts, NULL, &whole, &error));
+    OK(churn_partitioned_log_log(whole, 0, NULL, &part, &error));
+    CHECK(churn_event_log_len(part) == churn_partitioned_log_len(whole));
+    churn_event_log_free(part);
+    churn_partitioned_log_free(whole);
+    churn_log_stream_free(parts);
+}
+
 int main(void) {
     array_and_schema();
     failures_release();
     streams();
+    appended_and_pushed();
     return 0;
 }

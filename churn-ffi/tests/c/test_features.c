@@ -56,6 +56,46 @@ static void values(void) {
     churn_feature_table_free(table);
 }
 
+static void many_instants(void) {
+    churn_error *error = NULL;
+    churn_event_log *log = small_shop();
+    const char *instants[] = {"2020-04-01", "2019-12-01", "2020-04-01"};
+    const char *spec = "{\"features\": [\"total_value\", \"orders\"]}";
+    churn_feature_table *tables[3] = {NULL, NULL, NULL};
+    OK(churn_feature_table_build_many(log, instants, 3, spec, NULL, tables, &error));
+    for (size_t i = 0; i < 3; i++) {
+        churn_feature_table *one = NULL;
+        OK(churn_feature_table_build(log, instants[i], spec, NULL, &one, NULL, &error));
+        size_t rows = churn_feature_table_len(one);
+        CHECK(churn_feature_table_len(tables[i]) == rows);
+        CHECK(churn_feature_table_as_of_micros(tables[i]) == churn_feature_table_as_of_micros(one));
+        for (size_t row = 0; row < rows; row++) {
+            NEAR(value(tables[i], "total_value", row), value(one, "total_value", row));
+        }
+        churn_feature_table_free(one);
+        churn_feature_table_free(tables[i]);
+        tables[i] = NULL;
+    }
+    OK(churn_feature_table_build_many(log, NULL, 0, spec, NULL, NULL, &error));
+    instants[1] = "1 April";
+    FAILS_AT(churn_feature_table_build_many(log, instants, 3, spec, NULL, tables, &error),
+             CHURN_INVALID_PARAMETER, "as_of");
+    FAILS_AT(churn_feature_table_build_many(log, instants, 3, spec, NULL, NULL, &error),
+             CHURN_NULL_POINTER, "tables");
+    CHECK(tables[0] == NULL && tables[2] == NULL);
+    churn_event_log_free(log);
+
+    churn_texts *keep = NULL;
+    OK(churn_features_need(spec, &keep, &error));
+    const char *json = NULL;
+    OK(churn_texts_get(keep, 0, &json, &error));
+    SAME_TEXT(json,
+              "{\"kinds\":[\"purchase\"],\"channels\":false,\"orders\":true,\"items\":false}");
+    churn_texts_free(keep);
+    FAILS_AT(churn_features_need("{\"features\": [\"totl_value\"]}", &keep, &error),
+             CHURN_UNKNOWN_NAME, "features.features");
+}
+
 static void selection(void) {
     churn_error *error = NULL;
     churn_event_log *log = small_shop();
@@ -251,6 +291,7 @@ int main(void) {
     own_table();
     own_tables_are_checked();
     churn_customers_free(NULL);
+    many_instants();
     selection();
     population();
     export();

@@ -394,7 +394,7 @@ fn is_number(cell: &Value) -> bool {
     cell.is_number() || ["NaN", "inf", "-inf"].iter().any(|name| cell == name)
 }
 
-fn number(cell: &Value) -> f64 {
+pub(crate) fn number(cell: &Value) -> f64 {
     match cell {
         Value::String(text) => text.parse().expect("NaN, inf or -inf"),
         _ => cell.as_f64().unwrap(),

@@ -18,8 +18,9 @@ use arrow_array::{
 };
 use arrow_schema::DataType;
 use churn_core::Error;
-use churn_core::arrow::EventBatches;
+use churn_core::arrow::{EventBatches, frame_from_batches, frame_from_stream};
 use churn_core::events::ColumnNames;
+use churn_core::scoring::learned::Frame;
 use pyo3::buffer::{Element, PyUntypedBuffer};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
@@ -32,19 +33,12 @@ use crate::errors::{OrRaise, cannot_open, invalid_cell, wrong_type};
 pub(crate) fn events(data: &Bound<'_, PyAny>, names: &ColumnNames) -> PyResult<EventBatches> {
     let py = data.py();
     let expected = "a data frame with Arrow export, or a dict of arrays";
-    if data.hasattr("__arrow_c_stream__")? {
-        match data.call_method0("__arrow_c_stream__") {
-            Ok(capsule) => {
-                let stream = import(&capsule)?;
-                return py
-                    .detach(|| EventBatches::from_stream(stream, names))
-                    .or_raise(py);
-            }
-            // pandas exports through pyarrow; without it its columns are read one by one.
-            Err(error) if error.is_instance_of::<PyImportError>(py) && data.hasattr("items")? => {}
-            Err(error) => return Err(error),
-        }
-    } else if !data.hasattr("items")? {
+    if let Some(stream) = stream_of(data)? {
+        return py
+            .detach(|| EventBatches::from_stream(stream, names))
+            .or_raise(py);
+    }
+    if !data.hasattr("items")? {
         return Err(wrong_type("data", expected, data));
     }
     let mut columns: Vec<(String, ArrayRef)> = Vec::new();
@@ -140,14 +134,64 @@ pub(crate) fn numbers(columns: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Vec<f
             .extract()
             .map_err(|_| wrong_type("columns", "column names in text", &name))?;
         let place = format!("table.{name}");
-        let array = column(&place, &cells)?;
-        let Some(numbers) = floats(&array) else {
-            let error = Error::invalid_parameter(place, "numbers", array.data_type());
-            return Err(error).or_raise(columns.py());
-        };
-        all.push((name, numbers));
+        all.push((name, vector(&place, &cells)?));
     }
     Ok(all)
+}
+
+/// Numbers from an array or a list; missing cells are NaN.
+pub(crate) fn vector(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
+    let array = column(what, cells)?;
+    match floats(&array) {
+        Some(numbers) => Ok(numbers),
+        None => {
+            let error = Error::invalid_parameter(what, "numbers", array.data_type());
+            Err(error).or_raise(cells.py())
+        }
+    }
+}
+
+/// Columns of numbers and levels: a data frame with Arrow export, or a mapping from names to arrays.
+pub(crate) fn frame(data: &Bound<'_, PyAny>) -> PyResult<Frame<'static>> {
+    let py = data.py();
+    let expected = "a data frame with Arrow export, or a dict of arrays";
+    if data.hasattr("__arrow_c_stream__")? {
+        match data.call_method0("__arrow_c_stream__") {
+            Ok(capsule) => {
+                let stream = import(&capsule)?;
+                return py.detach(|| frame_from_stream(stream)).or_raise(py);
+            }
+            // pandas exports through pyarrow; without it its columns are read one by one.
+            Err(error) if error.is_instance_of::<PyImportError>(py) && data.hasattr("items")? => {}
+            Err(error) => return Err(error),
+        }
+    } else if !data.hasattr("items")? {
+        return Err(wrong_type("data", expected, data));
+    }
+    let mut columns: Vec<(String, ArrayRef)> = Vec::new();
+    for pair in data.call_method0("items")?.try_iter()? {
+        let (name, cells): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
+        let name: String = name
+            .extract()
+            .map_err(|_| wrong_type("data", "column names in text", &name))?;
+        let array = column(&name, &cells)?;
+        if let Some((_, first)) = columns.first()
+            && first.len() != array.len()
+        {
+            let error = Error::length_mismatch(name, first.len(), array.len());
+            return Err(error).or_raise(py);
+        }
+        columns.push((name, array));
+    }
+    if columns.is_empty() {
+        let error = Error::not_enough_data("frame", "at least one column", 0);
+        return Err(error).or_raise(py);
+    }
+    let columns = columns.into_iter().map(|(name, array)| (name, array, true));
+    RecordBatch::try_from_iter_with_nullable(columns)
+        .map_err(|error| Error::invalid_parameter("data", "columns of equal length", error))
+        .and_then(|batch| frame_from_batches(&[batch]))
+        .or_raise(py)
 }
 
 /// A column of numbers as floats, `None` for any other.
@@ -187,6 +231,23 @@ pub(crate) fn bytes(source: &Bound<'_, PyAny>) -> PyResult<(Box<dyn Read + Send>
     Ok((Box::new(BufReader::with_capacity(1 << 18, file)), size))
 }
 
+/// The Arrow stream of a data frame or reader, or `None` for data of another kind.
+pub(crate) fn stream_of(data: &Bound<'_, PyAny>) -> PyResult<Option<FFI_ArrowArrayStream>> {
+    if !data.hasattr("__arrow_c_stream__")? {
+        return Ok(None);
+    }
+    match data.call_method0("__arrow_c_stream__") {
+        Ok(capsule) => import(&capsule).map(Some),
+        // pandas exports through pyarrow; without it its columns are read one by one.
+        Err(error)
+            if error.is_instance_of::<PyImportError>(data.py()) && data.hasattr("items")? =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Takes the stream out of its capsule.
 fn import(capsule: &Bound<'_, PyAny>) -> PyResult<FFI_ArrowArrayStream> {
     let Ok(capsule) = capsule.cast::<PyCapsule>() else {
@@ -216,6 +277,8 @@ fn column(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     };
     match kind.as_deref() {
         Some("M") => return times(what, cells),
+        // Truth values have no counterpart in buffers of numbers: 0 and 1 in the same bytes.
+        Some("b") => return column(what, &cells.call_method1("view", ("u1",))?),
         // Object and text arrays: their cells are Python objects.
         Some("O" | "U" | "T") => return objects(what, &cells.call_method0("tolist")?),
         _ => {}

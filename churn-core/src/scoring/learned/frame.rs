@@ -37,6 +37,23 @@ impl Column<'_> {
         self.len() == 0
     }
 
+    /// The cells at these places, in this order, copied.
+    pub(crate) fn take(&self, places: &[usize]) -> Column<'static> {
+        match self {
+            Column::Numeric(values) => {
+                let taken: Vec<f64> = places.iter().map(|row| values[*row]).collect();
+                Column::Numeric(taken.into())
+            }
+            Column::Categorical { codes, levels } => {
+                let taken: Vec<u32> = places.iter().map(|row| codes[*row]).collect();
+                Column::Categorical {
+                    codes: taken.into(),
+                    levels: levels.clone().into_owned().into(),
+                }
+            }
+        }
+    }
+
     fn check(&self, name: &str) -> Result<()> {
         match self {
             Column::Numeric(values) => match values.iter().position(|v| v.is_infinite()) {
@@ -143,6 +160,41 @@ impl<'a> Frame<'a> {
                 .map(|(j, name)| (name.to_owned(), column(j)))
                 .collect(),
         )
+    }
+
+    /// The rows at these places, in this order, copied.
+    ///
+    /// # Panics
+    /// If a place is not below [`rows`](Self::rows).
+    pub fn take(&self, places: &[usize]) -> Frame<'static> {
+        Frame {
+            names: self.names.clone(),
+            columns: self
+                .columns
+                .iter()
+                .map(|column| column.take(places))
+                .collect(),
+            rows: places.len(),
+        }
+    }
+
+    /// The same frame with another column in place of one, for questions of the kind "what if".
+    pub(crate) fn replace(
+        &self,
+        name: &str,
+        make: impl FnOnce(&Column<'a>) -> Column<'a>,
+    ) -> Result<Frame<'a>> {
+        let made = make(self.column(name)?);
+        let columns = self.names.iter().zip(&self.columns);
+        let columns = columns.map(|(known, column)| {
+            let column = if known == name {
+                made.clone()
+            } else {
+                column.clone()
+            };
+            (known.clone(), column)
+        });
+        Frame::new(columns.collect())
     }
 
     /// Number of rows.

@@ -114,6 +114,12 @@ impl Condition {
         check_can_hold(what, &formula, vocabulary)?;
         Ok(formula)
     }
+
+    /// Where the condition is false, which is not simply where it is not true: a comparison with an
+    /// undefined value is neither. `what` is the place that errors name.
+    pub(crate) fn resolve_false(&self, what: &str, vocabulary: &Vocabulary) -> Result<Formula> {
+        Formula::new(what, &self.expr, false, vocabulary)
+    }
 }
 
 fn check_can_hold(what: &str, formula: &Formula, vocabulary: &Vocabulary) -> Result<()> {

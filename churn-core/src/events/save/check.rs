@@ -1,0 +1,230 @@
+//! Everything that the library relies on in a log, confirmed for one that comes from a file.
+
+use std::cmp::Ordering;
+
+use rayon::prelude::*;
+
+use super::{MAX_EVENTS, NO_CHANNEL, Summary, wrong};
+use crate::error::{Error, Result};
+use crate::events::bucket::mark_first_lines;
+use crate::events::clean::MAX_VALUE;
+use crate::events::ids::NONE;
+use crate::events::{EventKind, EventLog, FIRST_LINE, KIND_BITS};
+use crate::math::sum::ExactSum;
+use crate::progress::Progress;
+use crate::time::Timestamp;
+
+/// Customers that one thread takes at a time.
+const CHUNK: usize = 4096;
+
+/// Rows of input beyond which counts of appended batches could run over.
+const MOST_ROWS: u64 = 1 << 60;
+
+/// Confirms that the counts of a file fit together, before room is made for anything.
+pub(super) fn summary(summary: &Summary) -> Result<()> {
+    let at_most = |what: &str, most: u64, got: u64| {
+        if got > most {
+            return Err(wrong(
+                "file.log",
+                format_args!("at most {most} {what}"),
+                got,
+            ));
+        }
+        Ok(())
+    };
+    at_most("events", MAX_EVENTS, summary.events)?;
+    at_most(
+        "customers, one per event",
+        summary.events,
+        summary.customers,
+    )?;
+    at_most("items", MAX_EVENTS, summary.items)?;
+    at_most("as the type of orders", 3, summary.order_type)?;
+    at_most("as the type of items", 3, summary.item_type)?;
+    at_most("channels", u64::from(NO_CHANNEL) + 1, summary.channels)?;
+    if summary.item_type == 0 && summary.items > 0 {
+        return Err(wrong("file.log", "a type of items", "none"));
+    }
+    let report = summary.ledger.report();
+    at_most("rows", MOST_ROWS, report.rows_in)?;
+    at_most("unreadable cells", MOST_ROWS, report.unreadable_cells)?;
+    if report.rows_kept != summary.events {
+        let expected = format_args!("{} rows kept", summary.events);
+        return Err(wrong("file.log", expected, report.rows_kept));
+    }
+    let (counts, _) = summary.ledger.parts();
+    // Kept and dropped rows are rows of the input; kept copies and refunds are rows once more.
+    let dropped = counts[5..]
+        .iter()
+        .try_fold(report.rows_kept, |sum, rows| sum.checked_add(*rows));
+    let fits = dropped.is_some_and(|rows| rows <= report.rows_in)
+        && report.read_as_refund.rows <= report.rows_in
+        && report.duplicates_kept.rows <= report.rows_in;
+    if !fits {
+        let expected = format_args!("counts of at most {} rows", report.rows_in);
+        return Err(wrong("file.log", expected, "more"));
+    }
+    Ok(())
+}
+
+/// Confirms every event of every customer.
+pub(super) fn events(log: &EventLog, progress: &Progress<'_>) -> Result<()> {
+    if log.channel_names.len() > usize::from(NO_CHANNEL) {
+        let expected = format_args!("at most {NO_CHANNEL} names");
+        return Err(wrong("file.channels", expected, log.channel_names.len()));
+    }
+    let step = progress.step("file.check", log.len());
+    let customers = log.spans.len();
+    let sums: Vec<Result<(ExactSum, ExactSum)>> = (0..customers.div_ceil(CHUNK))
+        .into_par_iter()
+        .map_init(Scratch::default, |scratch, chunk| {
+            let rows = chunk * CHUNK..customers.min((chunk + 1) * CHUNK);
+            let mut events = 0;
+            let (mut bought, mut refunded) = (ExactSum::default(), ExactSum::default());
+            for row in rows {
+                customer(log, row, scratch)?;
+                for i in log.spans[row].range() {
+                    match log.kinds[i] & KIND_BITS {
+                        k if k == EventKind::Purchase.code() => bought.add(log.values[i]),
+                        k if k == EventKind::Refund.code() => refunded.add(log.values[i]),
+                        _ => {}
+                    }
+                }
+                events += log.spans[row].len as usize;
+            }
+            step.advance(events)?;
+            Ok((bought, refunded))
+        })
+        .collect();
+    let (mut bought, mut refunded) = (ExactSum::default(), ExactSum::default());
+    // In order, so that the wrong event named is the first one whatever the threads did.
+    for sum in sums {
+        let (more_bought, more_refunded) = sum?;
+        bought.merge(more_bought);
+        refunded.merge(more_refunded);
+    }
+    for (what, stated, found) in [
+        ("purchases", log.ledger.bought, bought),
+        ("refunds", log.ledger.refunded, refunded),
+    ] {
+        if stated != found {
+            let expected = format_args!("{} of {what}", found.value());
+            return Err(wrong("file.log", expected, stated.value()));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Scratch {
+    kinds: Vec<u8>,
+    lines: Vec<(u64, u32)>,
+}
+
+fn customer(log: &EventLog, row: usize, scratch: &mut Scratch) -> Result<()> {
+    let range = log.spans[row].range();
+    for i in range.clone() {
+        event(log, i)?;
+        if i > range.start && order(log, i - 1, i) == Ordering::Greater {
+            let (time, before) = (log.times[i], log.times[i - 1]);
+            let got = format_args!("a time of {time} behind one of {before}");
+            let expected = "events in order of time, kind, value, channel, order and item";
+            return Err(Error::invalid_value("file.times", i, expected, got));
+        }
+    }
+    scratch.kinds.clear();
+    scratch.kinds.extend_from_slice(&log.kinds[range.clone()]);
+    let orders = log
+        .orders
+        .as_ref()
+        .map_or(&[][..], |orders| &orders[range.clone()]);
+    mark_first_lines(
+        &mut scratch.kinds,
+        &log.times[range.clone()],
+        orders,
+        &mut scratch.lines,
+    );
+    let mut marks = scratch.kinds.iter().zip(&log.kinds[range.clone()]);
+    match marks.position(|(right, stored)| right != stored) {
+        None => Ok(()),
+        Some(i) => {
+            let opens = scratch.kinds[i] & FIRST_LINE != 0;
+            let expected = if opens {
+                "the mark of a new order"
+            } else {
+                "no mark of a new order"
+            };
+            let got = if opens { "none" } else { "one" };
+            Err(Error::invalid_value(
+                "file.kinds",
+                range.start + i,
+                expected,
+                got,
+            ))
+        }
+    }
+}
+
+/// Confirms one event by itself.
+fn event(log: &EventLog, i: usize) -> Result<()> {
+    let coded = log.kinds[i];
+    let Some(kind) = EventKind::from_code(coded & KIND_BITS) else {
+        let expected = "a kind code from 1 to 15";
+        return Err(Error::invalid_value(
+            "file.kinds",
+            i,
+            expected,
+            coded & KIND_BITS,
+        ));
+    };
+    let value = log.values[i];
+    let valued = kind.is_money() || kind == EventKind::View;
+    // Minus zero is refused too: equal money has equal bits.
+    if !(0.0..=MAX_VALUE).contains(&value) || value.is_sign_negative() || !valued && value > 0.0 {
+        let most = if valued { MAX_VALUE } else { 0.0 };
+        let expected = format_args!("a number from 0 to {most:e} for a {}", kind.name());
+        return Err(Error::invalid_value("file.values", i, expected, value));
+    }
+    if let Err(error) = Timestamp::from_micros(log.times[i]) {
+        return Err(Error::invalid_value(
+            "file.times",
+            i,
+            error.expected(),
+            error.got(),
+        ));
+    }
+    let below = |place: &str, code: u64, none: u64, count: usize| {
+        if code >= count as u64 && code != none {
+            let expected = format_args!("a code below {count}");
+            return Err(Error::invalid_value(place, i, expected, code));
+        }
+        Ok(())
+    };
+    if let Some(channels) = &log.channels {
+        let (code, none) = (u64::from(channels[i]), u64::from(NO_CHANNEL));
+        below("file.event channels", code, none, log.channel_names.len())?;
+    }
+    if let (Some(items), Some(ids)) = (&log.items, &log.item_ids) {
+        below(
+            "file.event items",
+            u64::from(items[i]),
+            u64::from(NONE),
+            ids.len(),
+        )?;
+    }
+    Ok(())
+}
+
+/// The canonical order of two events of one customer.
+fn order(log: &EventLog, a: usize, b: usize) -> Ordering {
+    fn by<T: Ord>(column: Option<&Vec<T>>, a: usize, b: usize) -> Ordering {
+        column.map_or(Ordering::Equal, |cells| cells[a].cmp(&cells[b]))
+    }
+    log.times[a]
+        .cmp(&log.times[b])
+        .then_with(|| (log.kinds[a] & KIND_BITS).cmp(&(log.kinds[b] & KIND_BITS)))
+        .then_with(|| log.values[a].to_bits().cmp(&log.values[b].to_bits()))
+        .then_with(|| by(log.channels.as_ref(), a, b))
+        .then_with(|| by(log.orders.as_ref(), a, b))
+        .then_with(|| by(log.items.as_ref(), a, b))
+}
