@@ -7,16 +7,17 @@
     result.plan.why(17850)
 
 Or step by step: EventLog -> features -> Scorecard.score -> RiskTiers.assign, Grid.assign ->
-Facts, Playbook -> match_actions -> Journey, ContactPolicy, JourneyEngine.step or replay.
-Facts, Playbook -> match_actions, or optimize for the largest profit under a budget.
+Facts, Playbook -> match_actions, or optimize for the largest profit under a budget -> Journey,
+ContactPolicy, JourneyEngine.step or replay. Learned models: ChurnModel. Experiments and uplift:
+churn.experiment, churn.uplift.
 """
 
-from . import metrics, selection
+from . import experiment, metrics, selection, uplift
 from ._churn import (
+    Allocation,
     ContactPolicy,
     CoxModel,
     CoxPH,
-    Allocation,
     Customers,
     Describer,
     EventLog,
@@ -25,16 +26,16 @@ from ._churn import (
     FeatureTables,
     FittedModel,
     Grid,
+    HazardCurve,
     Journey,
     JourneyEngine,
     JourneyOutcome,
     JourneyReplay,
     JourneyState,
-    HazardCurve,
     KaplanMeier,
     LogRank,
-    NelsonAalen,
     LogStream,
+    NelsonAalen,
     PartitionedLog,
     Plan,
     Playbook,
@@ -62,17 +63,17 @@ from ._churn import (
     hold_out,
     hold_out_stratified,
     lifecycle,
-    lot,
-    match_actions,
-    replay,
     lifecycle_over_time,
     logrank,
+    lot,
     match_actions,
+    needs,
+    optimize,
     purchase_gaps,
+    replay,
     retention,
     stickiness,
     survival_brier_score,
-    optimize,
     winback,
 )
 from .exceptions import (
@@ -147,22 +148,23 @@ __all__ = [
     "concordance_index",
     "defaults",
     "drivers",
+    "experiment",
     "hold_out",
     "hold_out_stratified",
     "lifecycle",
-    "lot",
-    "match_actions",
-    "needs",
-    "metrics",
-    "replay",
-    "selection",
     "lifecycle_over_time",
     "logrank",
+    "lot",
     "match_actions",
+    "metrics",
+    "needs",
+    "optimize",
     "purchase_gaps",
+    "replay",
     "retention",
+    "selection",
     "stickiness",
     "survival_brier_score",
-    "optimize",
+    "uplift",
     "winback",
 ]
