@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::boosting::{Binned, Binning, learn_bins, part_into, sides};
+use super::check;
 use super::frame::Frame;
 use super::trees::{BinSet, Link, MAX_NODES, Node, Rule, Tree, TreeEnsemble, insert};
 use crate::error::{Error, Result};
@@ -213,58 +214,11 @@ impl Growth {
             ));
         }
         let rows = frame.rows();
-        if target.len() != rows {
-            return Err(Error::length_mismatch(place("target"), rows, target.len()));
-        }
         if rows >= 1 << 30 {
-            return Err(wrong(place("target"), "fewer than 2^30 rows", rows));
+            return Err(wrong(place("rows"), "fewer than 2^30 rows", rows));
         }
-        if let Some(row) = target.iter().position(|y| *y != 0.0 && *y != 1.0) {
-            return Err(Error::invalid_value(
-                place("target"),
-                row,
-                "0 or 1",
-                target[row],
-            ));
-        }
-        let mut of_row = vec![1.0; rows];
-        if let Some(weights) = weights {
-            if weights.len() != rows {
-                return Err(Error::length_mismatch(
-                    place("weights"),
-                    rows,
-                    weights.len(),
-                ));
-            }
-            if let Some(row) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
-                let expected = "a finite number of at least 0";
-                return Err(Error::invalid_value(
-                    place("weights"),
-                    row,
-                    expected,
-                    weights[row],
-                ));
-            }
-            of_row.copy_from_slice(weights);
-        }
-        for (weight, y) in of_row.iter_mut().zip(target) {
-            *weight *= if *y == 1.0 { self.positive_weight } else { 1.0 };
-        }
+        let of_row = check::labelled(frame, target, weights, self.positive_weight)?;
         let kept: Vec<bool> = of_row.iter().map(|w| *w > 0.0).collect();
-        for outcome in [0.0, 1.0] {
-            if !kept
-                .iter()
-                .zip(target)
-                .any(|(kept, y)| *kept && *y == outcome)
-            {
-                let got = format_args!("none of {outcome}");
-                return Err(Error::not_enough_data(
-                    place("target"),
-                    "both outcomes",
-                    got,
-                ));
-            }
-        }
         let binnings = learn_bins(frame, Some(&kept), self.max_bins, progress)?;
         let binned = Binned::new(frame, &binnings)?;
         // Whole numbers, so that sums do not depend on the order of rows: equal weights are ones.
@@ -792,10 +746,6 @@ mod tests {
         );
         let tree = DecisionTree::default();
         let error = tree.fit(&frame, &[1.0; 50], None, &none).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "decision_tree.target: expected both outcomes, got none of 0"
-        );
         assert_eq!(error.kind(), ErrorKind::NotEnoughData);
         assert_eq!(
             tree.fit(&frame, &target[1..], None, &none)

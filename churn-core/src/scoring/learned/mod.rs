@@ -14,6 +14,7 @@ mod model;
 mod pca;
 mod selection;
 pub mod splits;
+mod svm;
 mod trees;
 
 pub use boosting::{Boosting, Objective, Validation};
@@ -33,4 +34,5 @@ pub use pca::{Pca, PcaModel};
 pub use selection::{
     CrossValidation, FoldScores, Search, SearchMeasure, SearchMethod, SearchResult, Trial, grid,
 };
+pub use svm::{Kernel, Svm, SvmModel};
 pub use trees::{BoostedTrees, Importance, Link, RowScorer, TreeEnsemble};

@@ -148,7 +148,7 @@ impl Source<'_> {
                 match rows {
                     Rows::All(_) => {
                         let rows = cells[start * blocks..end * blocks].chunks_exact(blocks);
-                        add_some(table, features, rows.map(|row| row[b]), packed);
+                        add_some(table, features, rows.map(|row| &row[b]), packed);
                     }
                     Rows::These(rows) => {
                         // Rows of a leaf lie apart, so each waits for memory. Fetching them in a
@@ -156,7 +156,7 @@ impl Source<'_> {
                         for (near, &row) in near.iter_mut().zip(&rows[start..end]) {
                             *near = cells[row as usize * blocks + b];
                         }
-                        add_some(table, features, near.into_iter(), packed);
+                        add_some(table, features, near.iter(), packed);
                     }
                 }
             }
@@ -180,23 +180,23 @@ impl Source<'_> {
 }
 
 /// Adds rows to the table of a block whose first `K` features are in use.
-fn add_rows<const K: usize>(
+fn add_rows<'r, const K: usize>(
     table: &mut Table,
-    rows: impl Iterator<Item = [u8; BLOCK]>,
+    rows: impl Iterator<Item = &'r [u8; BLOCK]>,
     packed: &[u64],
 ) {
     for (bins, &word) in rows.zip(packed) {
-        for (k, bin) in bins.into_iter().take(K).enumerate() {
-            let cell = &mut table[k * WIDTH + usize::from(bin)];
+        for (k, bin) in bins.iter().take(K).enumerate() {
+            let cell = &mut table[k * WIDTH + usize::from(*bin)];
             *cell = cell.wrapping_add(word);
         }
     }
 }
 
-fn add_some(
+fn add_some<'r>(
     table: &mut Table,
     features: usize,
-    rows: impl Iterator<Item = [u8; BLOCK]>,
+    rows: impl Iterator<Item = &'r [u8; BLOCK]>,
     packed: &[u64],
 ) {
     match features {
