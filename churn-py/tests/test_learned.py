@@ -41,10 +41,14 @@ def test_follows_the_conventions_of_scikit_learn() -> None:
     pytest.importorskip("sklearn")
     from sklearn.utils.estimator_checks import check_estimator
 
+    # Folds hold rows: a row of weight two is in one of them, two equal rows may be in two.
+    expected = {"check_sample_weight_equivalence_on_dense_data": "folds count rows, not weights"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        results = check_estimator(churn.ChurnModel(**FAST), on_skip=None, on_fail=None)
-    failed = [r["check_name"] for r in results if r["status"] == "failed"]
+        results = check_estimator(
+            churn.ChurnModel(**FAST), on_skip=None, on_fail=None, expected_failed_checks=expected
+        )
+    failed = [(r["check_name"], r["exception"]) for r in results if r["status"] == "failed"]
     assert not failed, failed
     assert len(results) > 40
 

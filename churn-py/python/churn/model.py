@@ -163,6 +163,10 @@ class ChurnModel:
         names, table, width = _table(X)
         target, classes = _labels(y, len(_first(table)))
         weights = None if sample_weight is None else _weights(sample_weight, len(target))
+        if weights is not None and not (np.isin([0.0, 1.0], target[weights > 0]).all()):
+            raise ValueError(
+                "sample weights are zero for one class or all; there must be two classes that count."
+            )
         codes = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
         model = FittedModel.fit(
             table,
@@ -236,7 +240,8 @@ class ChurnModel:
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The more probable class of each row."""
-        return self.classes_[(self.predict_proba(X)[:, 1] > 0.5).astype(int)]
+        churn = self.predict_proba(X)[:, 1]
+        return self.classes_[(churn > 0.5).astype(int)]
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float | Scores:
         """Share of right classes; of a feature table without labels, its scores with reasons."""
@@ -342,6 +347,8 @@ def _table(X: Any) -> tuple[list[str] | None, Any, int]:
     if isinstance(X, FeatureTable):
         names = [feature["name"] for feature in X.features]
         return names, X, len(names)
+    if hasattr(X, "toarray"):
+        raise TypeError("Sparse data was passed for X, but dense data is required: use '.toarray()'.")
     columns = getattr(X, "columns", None)
     if columns is not None and not isinstance(X, np.ndarray):
         names = list(columns)
@@ -352,8 +359,6 @@ def _table(X: Any) -> tuple[list[str] | None, Any, int]:
     elif isinstance(X, Mapping):
         names = list(X)
         return names, dict(X), len(names)
-    if hasattr(X, "toarray"):
-        raise TypeError("Sparse data was passed for X, but dense data is required: use '.toarray()'.")
     array = np.asarray(X)
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported")
