@@ -75,7 +75,8 @@ pub fn argument<T: std::str::FromStr>(name: &str, default: T) -> Result<T, Strin
     while let Some(argument) = arguments.next() {
         if argument == flag {
             let value = arguments.next().unwrap_or_default();
-            let readable = value.replace('_', "").parse();
+            // As it is (a path may hold an underscore), else as a number with grouped digits.
+            let readable = value.parse().or_else(|_| value.replace('_', "").parse());
             return readable.map_err(|_| format!("{flag}: cannot read {value:?}"));
         }
     }

@@ -4,35 +4,41 @@
 //! Reads `<data>.x` (columns of little-endian f32, one after the other) and `<data>.y` (f32), trains
 //! on the first rows, predicts the others and prints one line of `name=value` pairs.
 
-use std::fs;
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::Read;
 use std::time::Instant;
 
 use churn_benches::measure::{argument, measure, refuse_unknown_arguments};
 use churn_core::progress::Progress;
 use churn_core::scoring::learned::{Boosting, Column, Frame};
 
-fn floats(path: &str) -> Result<Vec<f32>, String> {
+fn floats(path: &str) -> Result<Vec<f64>, String> {
     let bytes = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
-    let words = bytes.as_chunks::<4>().0;
-    Ok(words.iter().map(|w| f32::from_le_bytes(*w)).collect())
+    let words = bytes.as_chunks::<4>().0.iter();
+    Ok(words.map(|w| f64::from(f32::from_le_bytes(*w))).collect())
 }
 
-fn frame(x: &[f32], rows: usize, from: usize, to: usize) -> churn_core::Result<Frame<'static>> {
-    let columns = x.chunks(rows).enumerate();
-    Frame::new(
-        columns
-            .map(|(j, column)| {
-                let values = column[from..to]
-                    .iter()
-                    .map(|v| f64::from(*v))
-                    .collect::<Vec<_>>();
-                (format!("x{j}"), Column::Numeric(values.into()))
-            })
-            .collect(),
-    )
+/// The columns of the file, cut into rows to learn from and rows to answer for. One column is read
+/// at a time, so that what is measured later is not hidden in memory that was free already.
+fn frames(path: &str, rows: usize, train: usize) -> Result<[Frame<'static>; 2], Box<dyn Error>> {
+    let mut file = File::open(path).map_err(|error| format!("{path}: {error}"))?;
+    let mut bytes = vec![0; 4 * rows];
+    let mut columns = [Vec::new(), Vec::new()];
+    while file.read_exact(&mut bytes).is_ok() {
+        let words = bytes.as_chunks::<4>().0;
+        let value = |w: &[u8; 4]| f64::from(f32::from_le_bytes(*w));
+        for (columns, words) in columns.iter_mut().zip([&words[..train], &words[train..]]) {
+            let values: Vec<f64> = words.iter().map(value).collect();
+            let name = format!("x{}", columns.len());
+            columns.push((name, Column::Numeric(values.into())));
+        }
+    }
+    let [learned, asked] = columns;
+    Ok([Frame::new(learned)?, Frame::new(asked)?])
 }
 
-fn run() -> Result<(), Box<dyn std::error::Error>> {
+fn run() -> Result<(), Box<dyn Error>> {
     let known = [
         "data", "train", "threads", "trees", "leaves", "bins", "rate", "min-leaf", "out",
     ];
@@ -48,16 +54,12 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         l2: 0.0,
         ..Boosting::default()
     };
-    let y = floats(&format!("{data}.y"))?;
-    let x = floats(&format!("{data}.x"))?;
-    let train = argument("train", y.len() * 4 / 5)?;
+    let outcomes = floats(&format!("{data}.y"))?;
+    let train = argument("train", outcomes.len() * 4 / 5)?;
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()?;
-    let outcomes: Vec<f64> = y.iter().map(|v| f64::from(*v)).collect();
-    let learned = frame(&x, y.len(), 0, train)?;
-    let asked = frame(&x, y.len(), train, y.len())?;
-    drop(x);
+    let [learned, asked] = frames(&format!("{data}.x"), outcomes.len(), train)?;
     let none = Progress::none();
     let (model, fit) =
         measure(|| pool.install(|| settings.fit(&learned, &outcomes[..train], None, None, &none)));
@@ -93,13 +95,14 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let number = |v: Option<f64>| v.map_or("nan".into(), |v| format!("{v:.4}"));
     let mib = |v: Option<u64>| v.map(|v| v as f64 / (1 << 20) as f64);
     println!(
-        "fit={:.4} fit_cpu={} memory={} predict={:.4} predict_cpu={} row_us={:.3} trees={}",
+        "fit={:.4} fit_cpu={} memory={} predict={:.4} predict_cpu={} row_us={:.3} bytes={} trees={}",
         fit.wall,
         number(fit.cpu),
         number(mib(fit.extra)),
         predict.wall,
         number(predict.cpu),
         single * 1e6,
+        model.to_bytes().len(),
         model.trees(),
     );
     Ok(())
