@@ -130,7 +130,10 @@ fn told(model: &ChurnModel, frame: &Frame<'_>) -> Result<Value> {
 
 fn hex(text: &str) -> Vec<u8> {
     let digit = |c: u8| (c as char).to_digit(16).unwrap() as u8;
-    text.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
+        .collect()
 }
 
 fn logistic(inputs: &Inputs) -> Result<Value> {
@@ -275,7 +278,9 @@ fn difference(place: &str, expected: &Value, got: &Value, tolerance: f64) -> Opt
 fn all_golden_files_hold() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/learned");
     let (mut failures, mut seen) = (Vec::new(), BTreeSet::new());
-    let entries = fs::read_dir(&folder).unwrap().chain(fs::read_dir(folder.join("core")).unwrap());
+    let entries = fs::read_dir(&folder)
+        .unwrap()
+        .chain(fs::read_dir(folder.join("core")).unwrap());
     for entry in entries {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|e| e != "json") {

@@ -21,11 +21,19 @@ fn columns(path: &str) -> Option<BTreeMap<String, Vec<String>>> {
     };
     let file = flate2::read::GzDecoder::new(File::open(folder.join(path)).unwrap());
     let mut reader = csv::Reader::from_reader(file);
-    let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let names: Vec<String> = reader
+        .headers()
+        .unwrap()
+        .iter()
+        .map(str::to_owned)
+        .collect();
     let mut columns: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for record in reader.records() {
         for (name, cell) in names.iter().zip(record.unwrap().iter()) {
-            columns.entry(name.clone()).or_default().push(cell.trim().to_owned());
+            columns
+                .entry(name.clone())
+                .or_default()
+                .push(cell.trim().to_owned());
         }
     }
     Some(columns)
@@ -42,7 +50,11 @@ fn column(cells: &[String]) -> Column<'static> {
     let mut levels: Vec<String> = cells.iter().filter(|c| !c.is_empty()).cloned().collect();
     levels.sort_unstable();
     levels.dedup();
-    let code = |cell: &String| levels.binary_search(cell).map_or(MISSING_LEVEL, |i| i as u32);
+    let code = |cell: &String| {
+        levels
+            .binary_search(cell)
+            .map_or(MISSING_LEVEL, |i| i as u32)
+    };
     Column::Categorical {
         codes: cells.iter().map(code).collect::<Vec<_>>().into(),
         levels: levels.clone().into(),
@@ -58,7 +70,11 @@ struct Telco {
     plain_columns: Vec<String>,
 }
 
-fn fit(settings: &Logistic, frame: &Frame<'_>, target: &[f64]) -> churn_core::Result<LogisticModel> {
+fn fit(
+    settings: &Logistic,
+    frame: &Frame<'_>,
+    target: &[f64],
+) -> churn_core::Result<LogisticModel> {
     settings.fit(frame, target, None, &Progress::none())
 }
 
@@ -69,22 +85,38 @@ fn telco_has_the_coefficients_of_scikit_learn_and_statsmodels() {
     };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/learned/data/telco.json");
     let expected: Telco = serde_json::from_reader(File::open(path).unwrap()).unwrap();
-    let target: Vec<f64> =
-        cells["Churn"].iter().map(|c| f64::from(u8::from(c == "Yes"))).collect();
-    let wanted = cells.iter().filter(|(name, _)| !["customerID", "Churn"].contains(&name.as_str()));
+    let target: Vec<f64> = cells["Churn"]
+        .iter()
+        .map(|c| f64::from(u8::from(c == "Yes")))
+        .collect();
+    let wanted = cells
+        .iter()
+        .filter(|(name, _)| !["customerID", "Churn"].contains(&name.as_str()));
     let frame = Frame::new(wanted.map(|(n, c)| (n.clone(), column(c))).collect()).unwrap();
 
     let near = |e: f64, g: f64, what: &str| {
-        assert!((e - g).abs() <= 1e-8 * e.abs().max(1.0), "{what}: expected {e}, got {g}");
+        assert!(
+            (e - g).abs() <= 1e-8 * e.abs().max(1.0),
+            "{what}: expected {e}, got {g}"
+        );
     };
     let model = fit(&Logistic::default(), &frame, &target).unwrap();
     let got: BTreeMap<String, f64> = model.coefficients().into_iter().collect();
-    assert_eq!(got.keys().collect::<Vec<_>>(), expected.ridge.keys().collect::<Vec<_>>());
-    expected.ridge.iter().for_each(|(term, e)| near(*e, got[term], term));
+    assert_eq!(
+        got.keys().collect::<Vec<_>>(),
+        expected.ridge.keys().collect::<Vec<_>>()
+    );
+    expected
+        .ridge
+        .iter()
+        .for_each(|(term, e)| near(*e, got[term], term));
 
     // Without a ridge the whole table has no single answer: "no internet service" stands in seven
     // columns at once. The first term that the others determine is named.
-    let bare = Logistic { l2: 0.0, ..Logistic::default() };
+    let bare = Logistic {
+        l2: 0.0,
+        ..Logistic::default()
+    };
     let error = fit(&bare, &frame, &target).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotConverged);
     assert!(error.got().contains("No internet service"), "{error}");

@@ -28,8 +28,9 @@ fn stream(columns: &Value, target: Option<&Value>) -> FFI_ArrowArrayStream {
         }
     };
     let columns = columns.as_object().unwrap().iter();
-    let mut fields: Vec<(String, ArrayRef, bool)> =
-        columns.map(|(name, cells)| (name.clone(), array(cells), true)).collect();
+    let mut fields: Vec<(String, ArrayRef, bool)> = columns
+        .map(|(name, cells)| (name.clone(), array(cells), true))
+        .collect();
     if let Some(target) = target {
         fields.push(("label of the case".to_owned(), array(target), true));
     }
@@ -100,14 +101,22 @@ fn told(model: &Model, columns: &Value) -> Answer<Value> {
 
 fn hex(text: &str) -> Vec<u8> {
     let digit = |c: u8| (c as char).to_digit(16).unwrap() as u8;
-    text.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
+        .collect()
 }
 
 fn near(place: &str, expected: &Value, got: &Value, tolerance: f64) {
     match (expected, got) {
         (Value::Object(e), Value::Object(g)) => {
-            assert_eq!(e.keys().collect::<Vec<_>>(), g.keys().collect::<Vec<_>>(), "{place}");
-            e.iter().for_each(|(k, e)| near(&format!("{place}.{k}"), e, &g[k], tolerance));
+            assert_eq!(
+                e.keys().collect::<Vec<_>>(),
+                g.keys().collect::<Vec<_>>(),
+                "{place}"
+            );
+            e.iter()
+                .for_each(|(k, e)| near(&format!("{place}.{k}"), e, &g[k], tolerance));
         }
         (Value::Array(e), Value::Array(g)) => {
             assert_eq!(e.len(), g.len(), "{place}");
@@ -117,7 +126,10 @@ fn near(place: &str, expected: &Value, got: &Value, tolerance: f64) {
         }
         _ => {
             let (e, g) = (expected.as_f64().unwrap(), got.as_f64().unwrap());
-            assert!((e - g).abs() <= tolerance * e.abs().max(1.0), "{place}: {e} {g}");
+            assert!(
+                (e - g).abs() <= tolerance * e.abs().max(1.0),
+                "{place}: {e} {g}"
+            );
         }
     }
 }
@@ -136,7 +148,12 @@ fn models_say_the_same_through_c() {
             let answer = told(&model.unwrap_or_else(|e| panic!("{e}")), &inputs["columns"]);
             let answer = answer.unwrap_or_else(|e| panic!("{e}"));
             let place = format!("{file}: {}", case["name"]);
-            near(&place, &case["expected"], &answer, case["tolerance"].as_f64().unwrap());
+            near(
+                &place,
+                &case["expected"],
+                &answer,
+                case["tolerance"].as_f64().unwrap(),
+            );
         }
     }
 }

@@ -1447,7 +1447,7 @@ def drivers(
 def cross_validate(
     data: Rows,
     target: npt.ArrayLike,
-    folds: Sequence[Fold],
+    splits: Sequence[Fold],
     *,
     weights: npt.ArrayLike | None = None,
     groups: npt.ArrayLike | None = None,
@@ -1459,7 +1459,7 @@ def cross_validate(
 def search(
     data: Rows,
     target: npt.ArrayLike,
-    folds: Sequence[Fold],
+    splits: Sequence[Fold],
     axes: Mapping[str, Sequence[Any]],
     *,
     weights: npt.ArrayLike | None = None,

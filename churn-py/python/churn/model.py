@@ -36,6 +36,9 @@ else:
 
 __all__ = ["ChurnModel"]
 
+_GROUPS = ("logistic", "boosting", "forest", "tree")
+"""Parameters that are settings of a learner."""
+
 
 class ChurnModel:
     """Churn probabilities learned from outcomes, calibrated and explained.
@@ -49,11 +52,11 @@ class ChurnModel:
         model.explain(frame)
 
     Parameters:
-        learner: ``"auto"``, ``"logistic"`` or ``"boosting"``.
+        learner: ``"auto"``, ``"logistic"``, ``"boosting"``, ``"forest"`` or ``"tree"``.
         calibration: ``"sigmoid"``, ``"isotonic"``, ``"isotonic_forced"``, ``"beta"`` or ``"none"``.
         folds: number of folds for calibration and early stopping.
         logistic: settings of the logistic regression, a dict; what is left out has its default.
-        boosting: settings of boosting, likewise.
+        boosting, forest, tree: settings of these learners, likewise.
         seed: seed of the folds and of sampling.
 
     ``churn.defaults("model")`` lists all of them.
@@ -67,6 +70,8 @@ class ChurnModel:
         folds: int = 5,
         logistic: Mapping[str, Any] | None = None,
         boosting: Mapping[str, Any] | None = None,
+        forest: Mapping[str, Any] | None = None,
+        tree: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> None:
         self.learner = learner
@@ -74,6 +79,8 @@ class ChurnModel:
         self.folds = folds
         self.logistic = logistic
         self.boosting = boosting
+        self.forest = forest
+        self.tree = tree
         self.seed = seed
 
     # ---- scikit-learn's conventions ------------------------------------------------------------
@@ -91,7 +98,7 @@ class ChurnModel:
         known = self._parameter_names()
         for name, value in params.items():
             group, _, inner = name.partition("__")
-            if group not in known or (inner and group not in ("logistic", "boosting")):
+            if group not in known or (inner and group not in _GROUPS):
                 raise ValueError(
                     f"Invalid parameter {name!r} for estimator {self!r}. Valid parameters are: {known!r}."
                 )
@@ -131,7 +138,7 @@ class ChurnModel:
             "folds": self.folds,
             "seed": self.seed,
         }
-        for group in ("logistic", "boosting"):
+        for group in _GROUPS:
             if getattr(self, group) is not None:
                 settings[group] = getattr(self, group)
         return settings
