@@ -7,15 +7,19 @@ use std::path::Path;
 
 use churn_core::metrics::{self, Binning, BrierParts, Confusion, ProfitSettings, ReliabilityCurve};
 use churn_core::progress::Progress;
-use churn_core::scoring::learned::{Calibration, Column, Frame, Logistic, MISSING_LEVEL};
+use churn_core::scoring::learned::{
+    Calibration, ChurnModel, ChurnModelSettings, Column, Frame, Logistic, MISSING_LEVEL,
+};
 use churn_core::{Result, settings};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// Every operation that a golden file may name, each of which some file must name.
-const OPERATIONS: [&str; 4] = [
+const OPERATIONS: [&str; 6] = [
     "learned.calibration",
     "learned.logistic",
+    "learned.model",
+    "learned.saved",
     "metrics.drift",
     "metrics.measures",
 ];
@@ -34,6 +38,18 @@ fn answer(operation: &str, inputs: &Inputs) -> Result<Value> {
             }))
         }
         "learned.logistic" => logistic(inputs),
+        "learned.model" => {
+            let settings: ChurnModelSettings =
+                settings::from_json("model", &inputs.field("settings").to_string())?;
+            let frame = inputs.frame()?;
+            let (target, weights) = (inputs.floats("target"), inputs.weights());
+            let model = settings.fit(&frame, &target, weights.as_deref(), &Progress::none())?;
+            told(&ChurnModel::from_bytes(&model.to_bytes()?)?, &frame)
+        }
+        "learned.saved" => {
+            let bytes = hex(inputs.field("model").as_str().unwrap());
+            told(&ChurnModel::from_bytes(&bytes)?, &inputs.frame()?)
+        }
         "learned.calibration" => {
             let kind: Calibration =
                 serde_json::from_value(inputs.field("calibration").clone()).unwrap();
@@ -95,6 +111,29 @@ fn measures(inputs: &Inputs) -> Result<Value> {
         answer["mpc_share"] = known.target_share.into();
     }
     Ok(answer)
+}
+
+/// What a model says of some rows.
+fn told(model: &ChurnModel, frame: &Frame<'_>) -> Result<Value> {
+    let told = model.explain(frame)?;
+    let rows = told.probabilities.len();
+    let points = told.names.iter().zip(told.points.chunks(rows));
+    let points: Map<String, Value> = points.map(|(n, p)| (n.clone(), json!(p))).collect();
+    Ok(json!({
+        "probabilities": told.probabilities,
+        "base_points": told.base_points,
+        "points": points,
+        "roc_auc": model.out_of_fold().roc_auc,
+        "log_loss": model.out_of_fold().log_loss,
+    }))
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digit = |c: u8| (c as char).to_digit(16).unwrap() as u8;
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
+        .collect()
 }
 
 fn logistic(inputs: &Inputs) -> Result<Value> {
@@ -239,7 +278,10 @@ fn difference(place: &str, expected: &Value, got: &Value, tolerance: f64) -> Opt
 fn all_golden_files_hold() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/learned");
     let (mut failures, mut seen) = (Vec::new(), BTreeSet::new());
-    for entry in fs::read_dir(folder).unwrap() {
+    let entries = fs::read_dir(&folder)
+        .unwrap()
+        .chain(fs::read_dir(folder.join("core")).unwrap());
+    for entry in entries {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|e| e != "json") {
             continue;

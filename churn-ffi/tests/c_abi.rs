@@ -199,6 +199,11 @@ fn optimize() {
 }
 
 #[test]
+fn model() {
+    compile_and_run("test_model.c");
+}
+
+#[test]
 fn winback() {
     compile_and_run("test_winback.c");
 }

@@ -425,12 +425,12 @@ impl FittedModel {
 
 /// A model judged on rows that it has not seen, fold by fold.
 #[pyfunction]
-#[pyo3(signature = (data, target, folds, *, weights=None, groups=None, progress=None, **settings))]
+#[pyo3(signature = (data, target, splits, *, weights=None, groups=None, progress=None, **settings))]
 #[expect(clippy::too_many_arguments, reason = "keywords of one Python function")]
 pub(crate) fn cross_validate<'py>(
     data: &Bound<'py, PyAny>,
     target: &Bound<'py, PyAny>,
-    folds: Vec<(Vec<usize>, Vec<usize>)>,
+    splits: Vec<(Vec<usize>, Vec<usize>)>,
     weights: Option<&Bound<'py, PyAny>>,
     groups: Option<&Bound<'py, PyAny>>,
     progress: Option<&Bound<'py, PyAny>>,
@@ -439,7 +439,7 @@ pub(crate) fn cross_validate<'py>(
     let py = data.py();
     let settings: ChurnModelSettings = settings::read(py, "model", settings)?;
     let rows = TrainingRows::read(data, target, weights, groups)?;
-    let folds = read_folds(folds);
+    let folds = read_folds(splits);
     let found = progress::run(py, progress, |progress| {
         rows.given.with(|frame| {
             let (weights, groups) = (rows.weights.as_deref(), rows.groups.as_deref());
@@ -469,12 +469,12 @@ const FOLD_MEASURES: [(&str, FoldMeasure); 5] = [
 
 /// Compares all combinations of settings by cross-validation.
 #[pyfunction]
-#[pyo3(signature = (data, target, folds, axes, *, weights=None, groups=None, search=None, progress=None, **settings))]
+#[pyo3(signature = (data, target, splits, axes, *, weights=None, groups=None, search=None, progress=None, **settings))]
 #[expect(clippy::too_many_arguments, reason = "keywords of one Python function")]
 pub(crate) fn search<'py>(
     data: &Bound<'py, PyAny>,
     target: &Bound<'py, PyAny>,
-    folds: Vec<(Vec<usize>, Vec<usize>)>,
+    splits: Vec<(Vec<usize>, Vec<usize>)>,
     axes: &Bound<'py, PyDict>,
     weights: Option<&Bound<'py, PyAny>>,
     groups: Option<&Bound<'py, PyAny>>,
@@ -487,7 +487,7 @@ pub(crate) fn search<'py>(
     let axes: BTreeMap<String, Vec<serde_json::Value>> = settings::read(py, "axes", Some(axes))?;
     let search: Search = settings::read(py, "search", search)?;
     let rows = TrainingRows::read(data, target, weights, groups)?;
-    let folds = read_folds(folds);
+    let folds = read_folds(splits);
     let candidates = learned::grid(&base, &axes).or_raise(py)?;
     let found = progress::run(py, progress, |progress| {
         rows.given.with(|frame| {

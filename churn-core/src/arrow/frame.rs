@@ -19,7 +19,7 @@ use crate::scoring::learned::{Column, Frame, MISSING_LEVEL};
 ///
 /// Integers, floats, decimals and truth values (0 and 1) become numbers, text, plain or coded,
 /// becomes levels; nulls and NaN are missing. A column of type `Null` is a number that is missing
-/// everywhere.
+/// everywhere. Columns that pandas made of a data frame's index are left out.
 ///
 /// # Errors
 /// `InvalidValue` for a stream that cannot be read or a column of another type, naming it; those
@@ -53,6 +53,8 @@ pub fn frame_from_batches(batches: &[RecordBatch]) -> Result<Frame<'static>> {
 }
 
 struct Collector {
+    /// Where in a batch each column stands.
+    places: Vec<usize>,
     names: Vec<String>,
     types: Vec<DataType>,
     cells: Vec<Cells>,
@@ -68,7 +70,14 @@ enum Cells {
 
 impl Collector {
     fn new(schema: &Schema) -> Self {
-        let fields = || schema.fields().iter();
+        let index = index_columns(schema);
+        let fields = schema.fields().iter();
+        let places: Vec<usize> = fields
+            .enumerate()
+            .filter(|(_, field)| !index.contains(field.name()))
+            .map(|(place, _)| place)
+            .collect();
+        let fields = || places.iter().map(|place| &schema.fields()[*place]);
         Collector {
             names: fields().map(|field| field.name().clone()).collect(),
             types: fields().map(|field| field.data_type().clone()).collect(),
@@ -81,6 +90,7 @@ impl Collector {
                     false => Cells::Numbers(Vec::new()),
                 })
                 .collect(),
+            places: places.clone(),
         }
     }
 
@@ -94,7 +104,7 @@ impl Collector {
                     got,
                 )
             };
-            let Some(array) = batch.columns().get(j) else {
+            let Some(array) = batch.columns().get(self.places[j]) else {
                 return Err(wrong(
                     "the same columns in every batch".into(),
                     "fewer".into(),
@@ -145,6 +155,20 @@ impl Collector {
         });
         Frame::new(self.names.into_iter().zip(columns).collect())
     }
+}
+
+/// Columns that hold the index of a pandas data frame: its metadata names them.
+fn index_columns(schema: &Schema) -> Vec<String> {
+    let told = schema.metadata().get("pandas");
+    let told = told.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let listed = told
+        .as_ref()
+        .and_then(|told| told["index_columns"].as_array());
+    let names = listed
+        .into_iter()
+        .flatten()
+        .filter_map(|name| name.as_str());
+    names.map(str::to_owned).collect()
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -293,6 +317,26 @@ mod tests {
             levels("coded"),
             (vec![2, 1, MISSING_LEVEL, 0], names(&["x", "y", "z"]))
         );
+    }
+
+    #[test]
+    fn an_index_of_pandas_is_no_column() {
+        let plain = batch(vec![
+            ("x", Arc::new(Int64Array::from(vec![1])) as ArrayRef),
+            ("__index_level_0__", Arc::new(Int64Array::from(vec![7]))),
+        ]);
+        let metadata = [(
+            "pandas".to_owned(),
+            r#"{"index_columns": ["__index_level_0__"]}"#.to_owned(),
+        )];
+        let schema = plain
+            .schema()
+            .as_ref()
+            .clone()
+            .with_metadata(metadata.into_iter().collect());
+        let indexed = plain.clone().with_schema(Arc::new(schema)).unwrap();
+        assert_eq!(frame_from_batches(&[indexed]).unwrap().names(), ["x"]);
+        assert_eq!(frame_from_batches(&[plain]).unwrap().names().len(), 2);
     }
 
     #[test]

@@ -1467,7 +1467,7 @@ def drivers(
 def cross_validate(
     data: Rows,
     target: npt.ArrayLike,
-    folds: Sequence[Fold],
+    splits: Sequence[Fold],
     *,
     weights: npt.ArrayLike | None = None,
     groups: npt.ArrayLike | None = None,
@@ -1479,7 +1479,7 @@ def cross_validate(
 def search(
     data: Rows,
     target: npt.ArrayLike,
-    folds: Sequence[Fold],
+    splits: Sequence[Fold],
     axes: Mapping[str, Sequence[Any]],
     *,
     weights: npt.ArrayLike | None = None,

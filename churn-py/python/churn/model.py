@@ -36,6 +36,9 @@ else:
 
 __all__ = ["ChurnModel"]
 
+_GROUPS = ("logistic", "boosting", "forest", "tree")
+"""Parameters that are settings of a learner."""
+
 
 class ChurnModel:
     """Churn probabilities learned from outcomes, calibrated and explained.
@@ -49,11 +52,11 @@ class ChurnModel:
         model.explain(frame)
 
     Parameters:
-        learner: ``"auto"``, ``"logistic"`` or ``"boosting"``.
+        learner: ``"auto"``, ``"logistic"``, ``"boosting"``, ``"forest"`` or ``"tree"``.
         calibration: ``"sigmoid"``, ``"isotonic"``, ``"isotonic_forced"``, ``"beta"`` or ``"none"``.
         folds: number of folds for calibration and early stopping.
         logistic: settings of the logistic regression, a dict; what is left out has its default.
-        boosting: settings of boosting, likewise.
+        boosting, forest, tree: settings of these learners, likewise.
         seed: seed of the folds and of sampling.
 
     ``churn.defaults("model")`` lists all of them.
@@ -67,6 +70,8 @@ class ChurnModel:
         folds: int = 5,
         logistic: Mapping[str, Any] | None = None,
         boosting: Mapping[str, Any] | None = None,
+        forest: Mapping[str, Any] | None = None,
+        tree: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> None:
         self.learner = learner
@@ -74,6 +79,8 @@ class ChurnModel:
         self.folds = folds
         self.logistic = logistic
         self.boosting = boosting
+        self.forest = forest
+        self.tree = tree
         self.seed = seed
 
     # ---- scikit-learn's conventions ------------------------------------------------------------
@@ -91,7 +98,7 @@ class ChurnModel:
         known = self._parameter_names()
         for name, value in params.items():
             group, _, inner = name.partition("__")
-            if group not in known or (inner and group not in ("logistic", "boosting")):
+            if group not in known or (inner and group not in _GROUPS):
                 raise ValueError(
                     f"Invalid parameter {name!r} for estimator {self!r}. Valid parameters are: {known!r}."
                 )
@@ -131,7 +138,7 @@ class ChurnModel:
             "folds": self.folds,
             "seed": self.seed,
         }
-        for group in ("logistic", "boosting"):
+        for group in _GROUPS:
             if getattr(self, group) is not None:
                 settings[group] = getattr(self, group)
         return settings
@@ -163,6 +170,10 @@ class ChurnModel:
         names, table, width = _table(X)
         target, classes = _labels(y, len(_first(table)))
         weights = None if sample_weight is None else _weights(sample_weight, len(target))
+        if weights is not None and not (np.isin([0.0, 1.0], target[weights > 0]).all()):
+            raise ValueError(
+                "sample weights are zero for one class or all; there must be two classes that count."
+            )
         codes = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
         model = FittedModel.fit(
             table,
@@ -236,7 +247,8 @@ class ChurnModel:
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The more probable class of each row."""
-        return self.classes_[(self.predict_proba(X)[:, 1] > 0.5).astype(int)]
+        churn = self.predict_proba(X)[:, 1]
+        return self.classes_[(churn > 0.5).astype(int)]
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float | Scores:
         """Share of right classes; of a feature table without labels, its scores with reasons."""
@@ -342,6 +354,8 @@ def _table(X: Any) -> tuple[list[str] | None, Any, int]:
     if isinstance(X, FeatureTable):
         names = [feature["name"] for feature in X.features]
         return names, X, len(names)
+    if hasattr(X, "toarray"):
+        raise TypeError("Sparse data was passed for X, but dense data is required: use '.toarray()'.")
     columns = getattr(X, "columns", None)
     if columns is not None and not isinstance(X, np.ndarray):
         names = list(columns)
@@ -352,8 +366,6 @@ def _table(X: Any) -> tuple[list[str] | None, Any, int]:
     elif isinstance(X, Mapping):
         names = list(X)
         return names, dict(X), len(names)
-    if hasattr(X, "toarray"):
-        raise TypeError("Sparse data was passed for X, but dense data is required: use '.toarray()'.")
     array = np.asarray(X)
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported")

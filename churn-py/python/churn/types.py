@@ -518,6 +518,8 @@ class ChurnModelSettings(TypedDict, total=False):
     folds: int
     logistic: Mapping[str, Any]
     boosting: Mapping[str, Any]
+    forest: Mapping[str, Any]
+    tree: Mapping[str, Any]
     seed: int
 
 

@@ -2,6 +2,8 @@
 
     python witness.py            compare every file with what is computed here
     python witness.py --write    write the files
+    python witness.py --models   write those whose answers are the library's own (needs churn)
+    python witness.py --telco    coefficients on Telco (needs pandas and the folder CHURN_DATA)
 
 Needs numpy, scipy, scikit-learn, statsmodels and empulse. `empc` and `mpc` come from empulse (unit
 weights), the rest of the measures from scikit-learn and scipy, or from their definitions where
@@ -296,7 +298,7 @@ FILES = {
             "few values": lambda: drift_inputs(7, 0.3, True),
         },
     ),
-    "learned_logistic.json": (
+    "core/learned_logistic.json": (
         "learned.logistic", logistic, 1e-8,
         "scikit-learn 1.9.1 (with penalty: newton-cholesky, saga), statsmodels 0.15.0 (without)",
         {
@@ -311,7 +313,7 @@ FILES = {
             "no penalty, groups": lambda: logistic_inputs(19, 180, grouped=True, l2=0.0),
         },
     ),
-    "learned_calibration.json": (
+    "core/learned_calibration.json": (
         "learned.calibration", calibrate, 1e-8,
         "scikit-learn 1.9.1 (isotonic), statsmodels 0.15.0 (sigmoid and beta as weighted binomial fits)",
         {
@@ -326,7 +328,75 @@ FILES = {
 }
 
 
+def model_inputs(name: str, **settings) -> dict:
+    """Rows of the shape of a contract table; the answers of these files are the library's own."""
+    inputs = table(31, 160, True) | {"settings": settings}
+    inputs["columns"]["tenure"][3] = None
+    return inputs
+
+
+def write_models() -> None:
+    """Rows and settings of the files whose answers are the library's own, without answers."""
+    import churn
+
+    def told(model, columns):
+        base, points = model.points(columns)
+        return {"probabilities": model.predict(columns).tolist(), "base_points": base,
+                "points": {n: points[:, j].tolist() for j, n in enumerate(model.names)},
+                "roc_auc": model.out_of_fold["roc_auc"], "log_loss": model.out_of_fold["log_loss"]}
+
+    cases, saved = [], []
+    small = {"folds": 3, "boosting": {"trees": 12, "learning_rate": 0.2}}
+    for name, settings in {
+        "defaults but few trees": small,
+        "boosting, beta curve": small | {"learner": "boosting", "calibration": "beta"},
+        "logistic, isotonic curve": {"folds": 4, "learner": "logistic", "calibration": "isotonic_forced"},
+    }.items():
+        inputs = model_inputs(name, **settings)
+        columns = dict(sorted(inputs["columns"].items()))
+        model = churn.FittedModel.fit(columns, inputs["target"], **settings)
+        cases.append({"name": name, "inputs": inputs, "expected": told(model, columns), "tolerance": 1e-9})
+        rows = {"tenure": [1.0, 30.5, None], "charges": [95.0, 20.0, 60.0], "unread": [1.0, 2.0, 3.0],
+                "contract": ["monthly", "two years", "never seen"], "payment": ["card", None, "cheque"]}
+        model_bytes = churn.FittedModel.from_bytes(model.to_bytes()).to_bytes()
+        saved.append({"name": name, "inputs": {"model": model_bytes.hex(), "columns": rows},
+                      "expected": told(model, rows), "tolerance": 1e-9})
+    origin = {"kind": "regression", "source": "the library itself, read once: the same in every language"}
+    for file, operation, made in (("learned_model.json", "learned.model", cases),
+                                  ("learned_saved.json", "learned.saved", saved)):
+        text = json.dumps({"operation": operation, "origin": origin, "cases": made}, indent=1)
+        (HERE / file).write_text(text + "\n")
+
+
+def write_telco() -> None:
+    """Coefficients on the real file of the folder CHURN_DATA."""
+    import os
+
+    import pandas as pd
+
+    frame = pd.read_csv(Path(os.environ["CHURN_DATA"]) / "telco/telco_churn.csv.gz")
+    frame["TotalCharges"] = pd.to_numeric(frame["TotalCharges"], errors="coerce")
+    target = (frame.pop("Churn") == "Yes").astype(float).tolist()
+    frame = frame.drop(columns="customerID")[sorted(frame.columns.drop("customerID"))]
+
+    def inputs(columns, **settings):
+        cells = {c: [None if v != v else v for v in frame[c].tolist()] for c in columns}
+        return {"columns": cells, "target": target, "settings": settings}
+
+    some = ["Contract", "InternetService", "MonthlyCharges", "PaperlessBilling", "PaymentMethod", "SeniorCitizen",
+            "gender", "tenure"]
+    plain = logistic(inputs(some, l2=0.0))
+    answer = {"ridge": logistic(inputs(list(frame.columns), l2=1.0))["coefficients"],
+              "plain": {t: [c, plain["standard_errors"][t]] for t, c in plain["coefficients"].items()},
+              "plain_columns": some}
+    (HERE / "data" / "telco.json").write_text(json.dumps(answer, indent=1) + "\n")
+
+
 def main() -> None:
+    if "--models" in sys.argv:
+        return write_models()
+    if "--telco" in sys.argv:
+        return write_telco()
     wrong = []
     for file, (operation, answer, tolerance, source, cases) in FILES.items():
         made = {"operation": operation, "origin": {"kind": "independent", "source": source}, "cases": []}

@@ -235,6 +235,14 @@ impl ChurnModelSettings {
                 let model = self.logistic.fit(frame, target, weights, progress)?;
                 Ok(Fitted::Logistic(Box::new(model)))
             }
+            Learner::Forest => {
+                let trees = self.forest.fit(frame, target, weights, progress)?;
+                Ok(Fitted::Trees(Box::new(trees)))
+            }
+            Learner::Tree => {
+                let tree = self.tree.fit(frame, target, weights, progress)?;
+                Ok(Fitted::Trees(Box::new(tree)))
+            }
             Learner::Auto | Learner::Boosting => {
                 let (settings, validation) = match stop {
                     Stop::At(validation) => (self.boosting.clone(), Some(validation)),

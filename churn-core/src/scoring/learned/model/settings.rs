@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::scoring::learned::{Boosting, Calibration, Logistic};
+use crate::scoring::learned::{Boosting, Calibration, DecisionTree, Forest, Logistic};
 
 /// What learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -18,6 +18,10 @@ pub enum Learner {
     Logistic,
     /// Gradient boosting of small trees.
     Boosting,
+    /// A random forest.
+    Forest,
+    /// One tree that people can read.
+    Tree,
 }
 
 impl Learner {
@@ -27,6 +31,8 @@ impl Learner {
             Learner::Auto => "auto",
             Learner::Logistic => "logistic",
             Learner::Boosting => "boosting",
+            Learner::Forest => "forest",
+            Learner::Tree => "tree",
         }
     }
 
@@ -69,6 +75,10 @@ pub struct ChurnModelSettings {
     /// Boosting; `trees` is the most, how many are kept is found out of fold.
     #[serde(deserialize_with = "boosting")]
     pub boosting: Boosting,
+    /// The random forest.
+    pub forest: Forest,
+    /// The single tree.
+    pub tree: DecisionTree,
     /// Seed of the folds. Default 0.
     pub seed: u64,
 }
@@ -95,6 +105,8 @@ impl Default for ChurnModelSettings {
                 early_stopping_rounds: 50,
                 ..Boosting::default()
             },
+            forest: Forest::default(),
+            tree: DecisionTree::default(),
             seed: 0,
         }
     }
