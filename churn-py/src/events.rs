@@ -304,7 +304,7 @@ impl EventLog {
     /// Which events and columns the log stores.
     #[getter]
     fn keep<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        settings::from_json_text(py, &self.log.keep().to_json())
+        settings::from_json_text(py, &self.log(py)?.keep().to_json())
     }
 
     /// What cleaning did.

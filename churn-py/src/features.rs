@@ -47,13 +47,14 @@ pub(crate) fn build_many(
     spec: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Vec<Py<FeatureTable>>> {
     let py = instants.py();
+    let log = log.log(py)?;
     let instants: Vec<AsOf> = instants
         .try_iter()?
         .map(|as_of| convert::as_of(&as_of?))
         .collect::<PyResult<_>>()?;
     let spec: FeatureSpec = settings::read(py, "features", spec)?;
     let tables = progress::run(py, observer, |progress| {
-        features::build_many(&log.log, &instants, &spec, progress)
+        features::build_many(&log, &instants, &spec, progress)
     })?;
     let wrap = |table| FeatureTable::wrap(py, Shared::new(table), None);
     tables.into_iter().map(wrap).collect()

@@ -22,21 +22,22 @@
 //! come in time, contacts do not depend on where the span was cut; with capacities, if it was cut
 //! at midnights of the policy's zone.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
 use super::check::{self, STEP_REMOVED};
-use super::contact_policy::{ContactPolicy, Limits};
+use super::contact_policy::ContactPolicy;
 use super::definition::Journey;
 use super::graph::{Graph, Node, On, Way};
 use super::happening::{Happening, NewEvent};
 use super::holdout;
 use super::learning::{Chances, LearningSettings, Rules};
-use super::log::{Decision, JourneyWords, LogEntry, Outcome, StepWords, Words};
-use super::names::{JourneyNames, Names, StepNames};
+use super::limits::Limits;
+use super::log::{Decision, LogEntry, Outcome, Words};
+use super::names::{Names, names, words};
+use super::news::{News, Told};
 use super::state::{LATER, Position, Row, State};
 use super::walk::{Outbox, Request, Visit, Walker, World};
 use super::zones;
@@ -45,7 +46,7 @@ use crate::error::{Error, Result};
 use crate::events::{EventKind, History};
 use crate::strategy::conditions::Formula;
 use crate::strategy::{Condition, Facts, Playbook, Vocabulary};
-use crate::time::{AsOf, Timestamp};
+use crate::time::Timestamp;
 
 /// Customers that one task looks after.
 const CHUNK: usize = 4096;
@@ -104,78 +105,12 @@ pub struct Engine {
     /// How far back anything looks at contacts.
     pub(super) memory: i64,
     zone: String,
-    names: Names,
+    pub(super) names: Names,
     words: Arc<Words>,
-    vocabulary: Vocabulary,
+    pub(super) vocabulary: Vocabulary,
     /// Names of numbers and segmentations that decisions read.
-    reads: Vec<String>,
+    pub(super) reads: Vec<String>,
     currency: String,
-}
-
-/// What a step is told.
-#[derive(Debug, Clone, Copy)]
-pub struct News<'a> {
-    /// The present: contacts are made from here on.
-    pub now: Timestamp,
-    /// Up to when to act; `now` where the caller comes back in time.
-    pub until: Timestamp,
-    /// What happened since the step before, and what was not told then.
-    pub events: &'a [NewEvent<'a>],
-    /// What is known of customers at an instant not after `now`. It may lack customers: for them no
-    /// condition holds.
-    pub facts: Option<&'a Facts<'a>>,
-}
-
-impl<'a> News<'a> {
-    /// Nothing but the instant.
-    pub fn at(now: Timestamp) -> Self {
-        News {
-            now,
-            until: now,
-            events: &[],
-            facts: None,
-        }
-    }
-
-    /// The same, planning ahead.
-    pub fn until(mut self, until: Timestamp) -> Self {
-        self.until = until;
-        self
-    }
-
-    /// The same with events.
-    pub fn with_events(mut self, events: &'a [NewEvent<'a>]) -> Self {
-        self.events = events;
-        self
-    }
-
-    /// The same with facts.
-    pub fn with_facts(mut self, facts: &'a Facts<'a>) -> Self {
-        self.facts = Some(facts);
-        self
-    }
-}
-
-/// An event with everything looked up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct NewFact {
-    row: u32,
-    effect: i64,
-    pub(super) time: i64,
-    pub(super) kind: Happening,
-    pub(super) channel: Option<u8>,
-}
-
-impl NewFact {
-    /// When it takes effect.
-    pub(super) fn at(&self, clock: i64) -> i64 {
-        self.time.max(clock)
-    }
-
-    /// Its channel as a bit.
-    pub(super) fn mask(&self) -> u32 {
-        self.channel.map_or(0, |c| 1 << c)
-    }
 }
 
 impl Engine {
@@ -422,27 +357,6 @@ impl Engine {
         Ok(self.collect(state, visits, gone, clock))
     }
 
-    fn check_instants(&self, state: &State, news: &News<'_>) -> Result<()> {
-        if news.now.micros() < state.clock {
-            return Err(Error::invalid_parameter(
-                "now",
-                format_args!(
-                    "an instant not before {}, up to which all is done",
-                    state.clock()
-                ),
-                news.now,
-            ));
-        }
-        if news.until < news.now {
-            return Err(Error::invalid_parameter(
-                "until",
-                format_args!("an instant not before now ({})", news.now),
-                news.until,
-            ));
-        }
-        Ok(())
-    }
-
     fn zones(&self, state: &State) -> Result<Vec<TimeZone>> {
         let own = state.zones.iter().skip(1);
         let others = own.map(|name| zones::zone("state.zones", name));
@@ -450,93 +364,6 @@ impl Engine {
             .into_iter()
             .chain(others)
             .collect()
-    }
-
-    fn check_facts(&self, news: &News<'_>) -> Result<()> {
-        let Some(facts) = news.facts else {
-            return match self.reads.first() {
-                None => Ok(()),
-                Some(name) => Err(Error::misaligned(
-                    "facts",
-                    format_args!("facts, because the journeys read {name}"),
-                    "none",
-                )),
-            };
-        };
-        if facts.as_of() > AsOf::new(news.now) {
-            return Err(Error::misaligned(
-                "facts",
-                format_args!("facts as of {} or before", news.now),
-                facts.as_of(),
-            ));
-        }
-        if *facts.vocabulary() != self.vocabulary {
-            let differing = facts
-                .vocabulary()
-                .names()
-                .find(|name| !self.vocabulary.contains(name));
-            return Err(Error::misaligned(
-                "facts",
-                "the features, scores and segmentations that the engine was made for",
-                match differing {
-                    Some(name) => format!("{name:?} as well"),
-                    None => "others".to_owned(),
-                },
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_events(&self, state: &State, news: &News<'_>) -> Result<()> {
-        let same_type = |id: CustomerId<'_>| match state.customers.iter().next() {
-            None => true,
-            Some(first) => std::mem::discriminant(&first) == std::mem::discriminant(&id),
-        };
-        let first = news.events.first().map(|event| event.customer);
-        for (row, event) in news.events.iter().enumerate() {
-            if event.time > news.until {
-                return Err(Error::invalid_value(
-                    "events.time",
-                    row,
-                    format_args!("an instant not after {}", news.until),
-                    event.time,
-                ));
-            }
-            if event.customer == CustomerId::Text("") {
-                return Err(Error::invalid_value(
-                    "events.customer",
-                    row,
-                    "a customer id",
-                    "nothing",
-                ));
-            }
-            let alike = first.is_none_or(|first| {
-                std::mem::discriminant(&first) == std::mem::discriminant(&event.customer)
-            });
-            if !(alike && same_type(event.customer)) {
-                return Err(Error::invalid_value(
-                    "events.customer",
-                    row,
-                    "ids of one type",
-                    event.customer,
-                ));
-            }
-            if let Happening::Unsubscribed | Happening::Subscribed = event.kind
-                && let Some(channel) = event.channel
-                && !self.names.channels.iter().any(|known| known == channel)
-            {
-                let error = Error::unknown_name("events.channel", channel, &self.names.channels);
-                return Err(error.at_row(row));
-            }
-        }
-        if let Some(facts) = news.facts
-            && let Some(id) = facts.customers().iter().next()
-            && !(same_type(id)
-                && first.is_none_or(|f| std::mem::discriminant(&f) == std::mem::discriminant(&id)))
-        {
-            return Err(Error::misaligned("facts.customers", "ids of one type", id));
-        }
-        Ok(())
     }
 
     /// Names in the state become those of the engine; whoever stood at a step that is gone leaves.
@@ -554,35 +381,8 @@ impl Engine {
         gone
     }
 
-    fn look_up(&self, state: &State, news: &News<'_>) -> Vec<NewFact> {
-        let channels: HashMap<&str, u8> = self
-            .names
-            .channels
-            .iter()
-            .enumerate()
-            .map(|(c, name)| (name.as_str(), c as u8))
-            .collect();
-        let mut events: Vec<NewFact> = news
-            .events
-            .par_iter()
-            .filter_map(|event| {
-                let time = event.time.micros();
-                Some(NewFact {
-                    // All customers of events have joined.
-                    row: state.customers.find(event.customer)? as u32,
-                    effect: time.max(state.clock),
-                    time,
-                    kind: event.kind,
-                    channel: event.channel.and_then(|name| channels.get(name).copied()),
-                })
-            })
-            .collect();
-        events.par_sort_unstable();
-        events
-    }
-
     /// Whom the step has something to do for, in order of rows.
-    fn visits(&self, state: &State, news: &News<'_>, events: &[NewFact]) -> Vec<Visit> {
+    fn visits(&self, state: &State, news: &News<'_>, events: &[Told]) -> Vec<Visit> {
         let until = news.until.micros();
         let rows: Option<Vec<u32>> = news.facts.map(|facts| facts_rows(state, facts));
         let watches = self.watches();
@@ -627,7 +427,7 @@ impl Engine {
     fn run_all(
         &self,
         world: &World<'_>,
-        events: &[NewFact],
+        events: &[Told],
         state: &mut State,
         visits: &mut [Visit],
         limit: i64,
@@ -643,7 +443,7 @@ impl Engine {
         world: &mut World<'_>,
         day: jiff::civil::Date,
         midnight: i64,
-        events: &[NewFact],
+        events: &[Told],
         state: &mut State,
         visits: &mut [Visit],
         limit: i64,
@@ -820,7 +620,7 @@ fn facts_rows(state: &State, facts: &Facts<'_>) -> Vec<u32> {
 /// Calls `run` for every visit, in parallel over chunks of customers.
 fn run_chunks(
     world: &World<'_>,
-    events: &[NewFact],
+    events: &[Told],
     state: &mut State,
     visits: &mut [Visit],
     run: impl Fn(&mut Walker<'_>) + Sync,
@@ -850,89 +650,4 @@ fn run_chunks(
             });
         }
     });
-}
-
-fn words(
-    journeys: &[Journey],
-    graphs: &[Graph],
-    reasons: &[Vec<String>],
-    playbook: &Playbook,
-    segments: &[String],
-) -> Words {
-    let journeys = journeys.iter().zip(graphs).zip(reasons);
-    Words {
-        journeys: journeys
-            .map(|((journey, graph), reasons)| JourneyWords {
-                id: journey.id.clone(),
-                steps: journey
-                    .steps
-                    .iter()
-                    .zip(&graph.nodes)
-                    .map(|(step, node)| StepWords {
-                        id: step.id.clone(),
-                        options: match node {
-                            Node::Send(sending, _) => {
-                                let options = sending.options.iter();
-                                let parts = options.map(|o| (o.offers.clone(), o.channels.clone()));
-                                parts.collect()
-                            }
-                            _ => Vec::new(),
-                        },
-                    })
-                    .collect(),
-                triggers: journey.triggers.iter().map(trigger_name).collect(),
-                reasons: reasons.clone(),
-            })
-            .collect(),
-        channels: playbook.channels.iter().map(|c| c.id.clone()).collect(),
-        offers: playbook.offers.iter().map(|o| o.id.clone()).collect(),
-        segments: segments.to_vec(),
-    }
-}
-
-/// What opened a journey, for logs.
-fn trigger_name(trigger: &super::definition::Trigger) -> String {
-    match (
-        &trigger.silence_days,
-        &trigger.event,
-        &trigger.becomes,
-        &trigger.changes,
-    ) {
-        (Some(days), ..) => format!("silence of {days} days"),
-        (_, Some(event), ..) => event.clone(),
-        (_, _, Some(condition), _) => condition.clone(),
-        (_, _, _, Some(change)) => format!("{} to {}", change.segmentation, change.to.join(" or ")),
-        _ => String::new(),
-    }
-}
-
-fn names(words: &Words) -> Names {
-    let option = |(offers, channels): &(Vec<usize>, Vec<usize>)| {
-        let list = |ids: &[usize], of: &[String]| {
-            let names: Vec<&str> = ids.iter().map(|i| of[*i].as_str()).collect();
-            names.join("+")
-        };
-        let (offers, channels) = (list(offers, &words.offers), list(channels, &words.channels));
-        format!("{offers}@{channels}")
-    };
-    Names {
-        journeys: words
-            .journeys
-            .iter()
-            .map(|journey| JourneyNames {
-                id: journey.id.clone(),
-                steps: journey
-                    .steps
-                    .iter()
-                    .map(|step| StepNames {
-                        id: step.id.clone(),
-                        options: step.options.iter().map(option).collect(),
-                    })
-                    .collect(),
-                triggers: journey.triggers.clone(),
-            })
-            .collect(),
-        channels: words.channels.clone(),
-        segments: words.segments.clone(),
-    }
 }

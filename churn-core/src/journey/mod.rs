@@ -18,6 +18,7 @@
 //! A line belongs in this room if it names a date, a channel or an order of steps.
 
 mod check;
+mod contact;
 mod contact_policy;
 mod definition;
 mod diff;
@@ -26,11 +27,14 @@ mod graph;
 mod happening;
 mod holdout;
 mod learning;
+mod limits;
 mod log;
 mod names;
+mod news;
 mod quiet_hours;
 mod replay;
 mod state;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -42,11 +46,12 @@ pub use definition::{
     WhenCapped,
 };
 pub use diff::{Difference, differences};
-pub use engine::{Engine, News};
+pub use engine::Engine;
 pub use happening::{EventRecord, Happening, NewEvent, RecordId};
 pub use holdout::{Holdout, lot};
 pub use learning::{LearnedOption, Learning, LearningSettings, Tally};
 pub use log::{Contact, Decision, LogEntry, Outcome};
+pub use news::News;
 pub use quiet_hours::{Day, QuietHours};
 pub use replay::{
     Calendar, Comparison, Described, HeldBack, Replay, ReplayDay, events_between, replay,

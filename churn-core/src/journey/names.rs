@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::definition::{Journey, Trigger};
+use super::graph::{Graph, Node};
+use super::log::{JourneyWords, StepWords, Words};
+use crate::strategy::Playbook;
+
 /// The names of everything that an engine counts by position.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,4 +41,91 @@ pub(super) fn positions<'a>(
 ) -> Vec<Option<usize>> {
     let find = |name: &String| to.clone().position(|other| other == name);
     from.into_iter().map(find).collect()
+}
+
+/// The words of an engine.
+pub(super) fn words(
+    journeys: &[Journey],
+    graphs: &[Graph],
+    reasons: &[Vec<String>],
+    playbook: &Playbook,
+    segments: &[String],
+) -> Words {
+    let journeys = journeys.iter().zip(graphs).zip(reasons);
+    Words {
+        journeys: journeys
+            .map(|((journey, graph), reasons)| JourneyWords {
+                id: journey.id.clone(),
+                steps: journey
+                    .steps
+                    .iter()
+                    .zip(&graph.nodes)
+                    .map(|(step, node)| StepWords {
+                        id: step.id.clone(),
+                        options: match node {
+                            Node::Send(sending, _) => {
+                                let options = sending.options.iter();
+                                let parts = options.map(|o| (o.offers.clone(), o.channels.clone()));
+                                parts.collect()
+                            }
+                            _ => Vec::new(),
+                        },
+                    })
+                    .collect(),
+                triggers: journey.triggers.iter().map(trigger_name).collect(),
+                reasons: reasons.clone(),
+            })
+            .collect(),
+        channels: playbook.channels.iter().map(|c| c.id.clone()).collect(),
+        offers: playbook.offers.iter().map(|o| o.id.clone()).collect(),
+        segments: segments.to_vec(),
+    }
+}
+
+/// What opened a journey, for logs.
+fn trigger_name(trigger: &Trigger) -> String {
+    match (
+        &trigger.silence_days,
+        &trigger.event,
+        &trigger.becomes,
+        &trigger.changes,
+    ) {
+        (Some(days), ..) => format!("silence of {days} days"),
+        (_, Some(event), ..) => event.clone(),
+        (_, _, Some(condition), _) => condition.clone(),
+        (_, _, _, Some(change)) => format!("{} to {}", change.segmentation, change.to.join(" or ")),
+        _ => String::new(),
+    }
+}
+
+/// What a state remembers of them.
+pub(super) fn names(words: &Words) -> Names {
+    let option = |(offers, channels): &(Vec<usize>, Vec<usize>)| {
+        let list = |ids: &[usize], of: &[String]| {
+            let names: Vec<&str> = ids.iter().map(|i| of[*i].as_str()).collect();
+            names.join("+")
+        };
+        let (offers, channels) = (list(offers, &words.offers), list(channels, &words.channels));
+        format!("{offers}@{channels}")
+    };
+    Names {
+        journeys: words
+            .journeys
+            .iter()
+            .map(|journey| JourneyNames {
+                id: journey.id.clone(),
+                steps: journey
+                    .steps
+                    .iter()
+                    .map(|step| StepNames {
+                        id: step.id.clone(),
+                        options: step.options.iter().map(option).collect(),
+                    })
+                    .collect(),
+                triggers: journey.triggers.clone(),
+            })
+            .collect(),
+        channels: words.channels.clone(),
+        segments: words.segments.clone(),
+    }
 }

@@ -14,9 +14,10 @@ use std::fmt;
 use rayon::prelude::*;
 
 use super::contact_policy::Rejection;
-use super::engine::{Engine, News};
+use super::engine::Engine;
 use super::happening::{Happening, NewEvent};
 use super::log::{Decision, Outcome};
+use super::news::News;
 use super::state::State;
 use crate::error::{Error, Result};
 use crate::events::{EventLog, History};
