@@ -70,7 +70,11 @@ fn trees_of_another_library_answer_and_explain_as_there() {
         let frame = Frame::new(columns.map(|(n, c)| (n.clone(), column(c))).collect()).unwrap();
         let close = |what: &str, row: usize, got: f64, expected: f64| {
             let gap = (got - expected).abs();
-            assert!(gap <= case.tolerance, "{}: {what}[{row}]: {got} {expected}", case.name);
+            assert!(
+                gap <= case.tolerance,
+                "{}: {what}[{row}]: {got} {expected}",
+                case.name
+            );
         };
         let margins = model.margins(&frame).unwrap();
         for (row, margin) in margins.iter().enumerate() {
