@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use churn_core::events::{EventColumns, IdCells, KindColumn, TextCells};
@@ -167,11 +168,19 @@ impl Log {
 
     /// The columns: customer, time, kind, value, channel.
     pub fn columns(&self) -> EventColumns<'_> {
+        self.rows(0..self.len())
+    }
+
+    /// The same of some neighbouring rows.
+    ///
+    /// # Panics
+    /// If the log does not have these rows.
+    pub fn rows(&self, rows: Range<usize>) -> EventColumns<'_> {
         let customers: IdCells<'_> = match &self.customers {
-            IdCells::Uint(ids) => IdCells::Uint(Cow::Borrowed(ids)),
+            IdCells::Uint(ids) => IdCells::Uint(Cow::Borrowed(&ids[rows.clone()])),
             IdCells::Text(TextCells::Packed64 { offsets, bytes }) => {
                 IdCells::Text(TextCells::Packed64 {
-                    offsets: Cow::Borrowed(offsets),
+                    offsets: Cow::Borrowed(&offsets[rows.start..=rows.end]),
                     bytes: Cow::Borrowed(bytes),
                 })
             }
@@ -179,13 +188,13 @@ impl Log {
         };
         EventColumns::new(
             customers,
-            &self.times,
+            &self.times[rows.clone()],
             TimeUnit::Microsecond,
-            self.kinds.as_slice(),
+            &self.kinds[rows.clone()],
         )
-        .with_values(&self.values)
+        .with_values(&self.values[rows.clone()])
         .with_channels(TextCells::Coded {
-            codes: Cow::Borrowed(&self.channels),
+            codes: Cow::Borrowed(&self.channels[rows]),
             names: self.channel_names.clone(),
         })
     }

@@ -1,5 +1,5 @@
-//! Times the engine on simulated logs: build for every order of arrival and type of id, features,
-//! twelve cut-offs against one, peak memory.
+//! Times the engine on simulated logs: build for every order of arrival and type of id, a job that
+//! asks for little, appends, features, one customer at a time, twelve cut-offs against one, memory.
 //!
 //! Extra memory is what a step needs beyond what was resident before it; where the allocator fills
 //! room that an earlier step gave back, it is too low, so the largest of all rounds is shown.
@@ -18,7 +18,7 @@ use churn_benches::input::{Arrival, Ids, Log};
 use churn_benches::measure::{Cost, argument, machine, measure, refuse_unknown_arguments};
 use churn_core::events::Cleaning;
 use churn_core::features::{
-    FeatureSpec, FeatureTable, SummarySettings, build, build_many, summarize,
+    Describer, FeatureSpec, FeatureTable, Population, SummarySettings, build, build_many, summarize,
 };
 use churn_core::progress::Progress;
 use churn_core::{AsOf, EventLog};
@@ -118,6 +118,10 @@ fn run(settings: &Settings) -> churn_core::Result<()> {
             let money = built.report().purchases_kept;
             assert!((money / log.money() - 1.0).abs() < 1e-9);
             let end = log.end();
+            if first {
+                narrow(&log, *rounds)?;
+                appends(&log, &built)?;
+            }
             drop(log);
             // What comes after the build sees the same log every time.
             if std::mem::take(&mut first) {
@@ -125,6 +129,71 @@ fn run(settings: &Settings) -> churn_core::Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// A job that asks for recency, frequency and money only, from the rows on.
+fn narrow(log: &Log, rounds: usize) -> churn_core::Result<()> {
+    let spec = FeatureSpec::default().with_features(RFM);
+    let cleaning = Cleaning {
+        keep: spec.needs()?,
+        ..Cleaning::default()
+    };
+    let table = best(rounds, "build and rfm, nothing else kept", || {
+        let built = EventLog::from_columns(&log.columns(), &cleaning)?;
+        build(&built.history(log.end()), &spec)
+    })?;
+    let total: f64 = table.column("total_value")?.iter().sum();
+    assert!((total / log.money() - 1.0).abs() < 1e-9);
+    Ok(())
+}
+
+/// The last tenth of the rows, appended in batches to a log of the others.
+fn appends(log: &Log, whole: &EventLog) -> churn_core::Result<()> {
+    for batch in [10_000, 1_000] {
+        let from = log.len() - log.len() / 10;
+        let mut built = EventLog::from_columns(&log.rows(0..from), &Cleaning::default())?;
+        // Smaller batches take longer; fewer of them say as much.
+        let to = log.len().min(from + 200 * batch);
+        let (done, cost) = measure(|| -> churn_core::Result<usize> {
+            let mut touched = 0;
+            for start in (from..to).step_by(batch) {
+                let rows = log.rows(start..to.min(start + batch));
+                touched += built.append(&rows)?.touched.len();
+            }
+            Ok(touched)
+        });
+        assert!(done? > 0);
+        if to == log.len() {
+            assert!(built == *whole);
+        }
+        let rate = (to - from) as f64 / cost.wall / 1e6;
+        println!("| append {batch} rows at a time: {rate:.1} million events per second | {cost} |");
+    }
+    Ok(())
+}
+
+/// One customer after another, by id, in an order that no cache knows.
+fn single(log: &EventLog, end: AsOf) -> churn_core::Result<()> {
+    let spec = FeatureSpec::default();
+    let population = Population::fit(&log.history(end), &spec)?;
+    let mut describer = Describer::new(log.channels(), end, &spec, &population)?;
+    let customers = log.customers();
+    let rounds = 200_000_usize;
+    let (sum, cost) = measure(|| -> churn_core::Result<f64> {
+        let mut sum = 0.0;
+        for i in 0..rounds {
+            let id = customers.get(i * 7_919_993 % customers.len());
+            let Some(past) = log.customer(id, end) else {
+                continue;
+            };
+            sum += describer.describe(&past)?[1];
+        }
+        Ok(sum)
+    });
+    assert!(sum? >= 0.0);
+    let micros = cost.wall / rounds as f64 * 1e6;
+    println!("| one customer by id, all features: {micros:.2} microseconds each | {cost} |");
     Ok(())
 }
 
@@ -149,6 +218,8 @@ fn tables(log: &EventLog, end: AsOf, rounds: usize) -> churn_core::Result<()> {
         summarize(&log.history(end), &SummarySettings::default())
     })?;
     assert_eq!(summary.len(), log.customers().len());
+
+    single(log, end)?;
 
     let months = (0..CUT_OFFS as u32).map(|k| AsOf::new(end.instant().minus_months(k)));
     let instants: Vec<AsOf> = months.collect();
