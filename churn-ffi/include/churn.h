@@ -219,6 +219,31 @@
 #define CHURN_WHY_NONE_NOTHING_OPEN 2
 
 /**
+ * What is open costs more than it brings. From here on only in plans made for profit.
+ */
+#define CHURN_WHY_NONE_UNPROFITABLE 3
+
+/**
+ * What is open would pay, but others bring more with what is limited.
+ */
+#define CHURN_WHY_NONE_OUTBID 4
+
+/**
+ * The value at stake is not known.
+ */
+#define CHURN_WHY_NONE_UNKNOWN_VALUE 5
+
+/**
+ * On the list, or meets the condition, of those who get nothing.
+ */
+#define CHURN_WHY_NONE_EXCLUDED 6
+
+/**
+ * Left alone for comparison.
+ */
+#define CHURN_WHY_NONE_HELD_OUT 7
+
+/**
  * What an append did.
  */
 typedef struct churn_appended churn_appended;
@@ -1526,7 +1551,8 @@ churn_status churn_plan_summary(const churn_plan *plan, const char **summary, ch
 
 /**
  * Writes the plan as an Arrow C stream: "customer", "action", "channels" and "offers" (ids joined by
- * "+"), "expected_response", "contact_cost", "offer_cost". The stream is independent of the
+ * "+"), "expected_response", "contact_cost", "offer_cost"; of a plan made for profit also
+ * "expected_profit", "change", "source", "stake", "day", "no_action". The stream is independent of the
  * plan; release it. What stood in `stream` is overwritten.
  */
 churn_status churn_plan_export(const churn_plan *plan,
@@ -1611,7 +1637,8 @@ churn_status churn_win_back_story(const churn_win_back *result,
  * The plan as a CSV file in UTF-8, one row per customer, with the reasons in `language` ("en" or
  * "zh", NULL = "en"): "customer", "as_of", "churn_probability", "horizon_days", "risk_tier",
  * "rfm_segment", "lifecycle", "reasons", "action", "offers", "channels", "expected_response",
- * "contact_cost", "offer_cost".
+ * "contact_cost", "offer_cost"; where the plan is made for profit also "expected_profit", "change",
+ * "source", "day", "no_action".
  */
 churn_status churn_win_back_plan_csv(const churn_win_back *result,
                                      const char *language,

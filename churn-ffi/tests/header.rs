@@ -7,7 +7,7 @@ use std::{env, fs};
 
 /// The sources whose exported items make the header, in the order of the flow; not `lib.rs`, from
 /// which cbindgen would follow every `mod` and declare everything again.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 18] = [
     "version.rs",
     "error.rs",
     "texts.rs",
@@ -24,6 +24,7 @@ const SOURCES: [&str; 17] = [
     "scoring.rs",
     "segments.rs",
     "strategy.rs",
+    "optimize.rs",
     "winback.rs",
 ];
 
