@@ -7,7 +7,6 @@ mod support;
 use std::path::Path;
 use std::{fs, ptr};
 
-use churn::features::*;
 use churn::optimize::*;
 use churn::segments::*;
 use churn::strategy::*;

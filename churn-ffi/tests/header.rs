@@ -27,6 +27,7 @@ const SOURCES: &[&str] = &[
     "scoring.rs",
     "segments.rs",
     "strategy.rs",
+    "optimize.rs",
     "winback.rs",
     "analysis.rs",
     "survival.rs",

@@ -8,7 +8,9 @@
 //!
 //! - `top risk`: the coupon over SMS for the customers most at risk, until the money is gone;
 //! - `risk × value`: the same, ranked by churn probability times spend;
-//! - `priority`: today's playbook by priority, cut where the money is gone;
+//! - `priority`: the playbook by priority, cut where the money is gone;
+//! - `profit, same coupon`: `optimize` with the playbook's priors, but only the coupon over SMS: the
+//!   same as `top risk` except for whom;
 //! - `profit, priors`: `optimize` with the playbook's priors alone;
 //! - `profit, observed`: `optimize` after a pilot that treated a random tenth of the customers a
 //!   quarter earlier, by lifecycle stage;
@@ -106,10 +108,11 @@ channel_sets = [["email"], ["push"], ["email", "push"], ["sms"]]
 response_value = 5
 "#;
 
-const POLICIES: [&str; 6] = [
+const POLICIES: [&str; 7] = [
     "top risk",
     "risk × value",
     "priority",
+    "profit, same coupon",
     "profit, priors",
     "profit, observed",
     "profit, truth",
@@ -174,7 +177,7 @@ fn report(seeds: u64, customers: u32, budget: f64) -> Result<()> {
             100.0 * mean(|o| o.wasted),
         );
     }
-    let first: Vec<f64> = all[3].iter().map(profit).collect();
+    let first: Vec<f64> = all[4].iter().map(profit).collect();
     assert!(
         interval(&first).0 > interval(&naive).0,
         "profit targeting should pay"
@@ -266,6 +269,11 @@ fn one_shop(seed: u64, customers: u32, budget: f64) -> Result<Vec<Outcome>> {
         money,
     );
 
+    let mut single = playbook.clone();
+    single.actions.truncate(1);
+    single.actions[0].audience = "everyone".into();
+    single.actions[0].channel_sets.truncate(1);
+    let single = optimize(&single, &facts, &settings, &Progress::none())?;
     let priors = optimize(&playbook, &facts, &settings, &Progress::none())?;
     let mut seen = settings.clone();
     seen.effects.observed = pilot(&log, &shop, as_of, &playbook, seed)?;
@@ -285,6 +293,7 @@ fn one_shop(seed: u64, customers: u32, budget: f64) -> Result<Vec<Outcome>> {
         ranked(&risk),
         ranked(&worth),
         matched,
+        judge.plan(&single),
         judge.plan(&priors),
         judge.plan(&observed),
         judge.plan(&known),

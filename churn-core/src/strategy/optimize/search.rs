@@ -35,10 +35,13 @@ struct Alternative {
     change: Vec<f64>,
 }
 
+/// Rows with what they may take.
+type Core = Vec<(usize, Vec<Alternative>)>;
+
 struct Search<'p> {
     problem: &'p Problem,
     duals: &'p [f64],
-    core: Vec<(usize, Vec<Alternative>)>,
+    core: Core,
     /// For each depth the least and the largest change of use that the rows from there on can
     /// still make.
     least: Vec<Vec<f64>>,
@@ -58,13 +61,12 @@ pub(crate) fn search(
 ) -> Found {
     let lower = incumbent.as_ref().map(|c| problem.gain(&c.entries));
     let room = lower.map_or(f64::INFINITY, |lower| bound - lower);
-    let (start, core) = open_rows(problem, duals, room);
-    if core.len() > CORE {
+    let Some((start, core)) = open_rows(problem, duals, room, CORE) else {
         return Found {
             choice: incumbent,
             proven: false,
         };
-    }
+    };
     let (choice, proven) = descend_from(problem, duals, 0.0, room, &start, core);
     Found {
         choice: choice.or(incumbent),
@@ -77,7 +79,9 @@ pub(crate) fn search(
 pub(crate) fn improve(problem: &Problem, duals: &[f64], bound: f64, incumbent: Choice) -> Choice {
     let prices = problem.prices(duals);
     let room = bound - problem.gain(&incumbent.entries);
-    let (_, mut core) = open_rows(problem, duals, room);
+    let Some((_, mut core)) = open_rows(problem, duals, room, usize::MAX) else {
+        return incumbent;
+    };
     let regret = |row: usize| {
         let best = problem.best(row, &prices).1;
         (best - problem.reduced(row, incumbent.entries[row], &prices)).max(0.0)
@@ -113,16 +117,13 @@ pub(crate) fn improve(problem: &Problem, duals: &[f64], bound: f64, incumbent: C
 }
 
 /// The best entry of every row, and the rows that have alternatives of less regret than `room`,
-/// those whose next best costs most first: what is left can then be bounded well.
-fn open_rows(
-    problem: &Problem,
-    duals: &[f64],
-    room: f64,
-) -> (Vec<u32>, Vec<(usize, Vec<Alternative>)>) {
+/// those whose next best costs most first: what is left can then be bounded well. `None` where
+/// there are more than `most` of them.
+fn open_rows(problem: &Problem, duals: &[f64], room: f64, most: usize) -> Option<(Vec<u32>, Core)> {
     let prices = problem.prices(duals);
     let m = problem.limits.len();
     let mut start: Vec<u32> = Vec::with_capacity(problem.rows());
-    let mut core: Vec<(usize, Vec<Alternative>)> = Vec::new();
+    let mut core = Core::new();
     for row in 0..problem.rows() {
         let (best, value) = problem.best(row, &prices);
         start.push(best);
@@ -144,10 +145,13 @@ fn open_rows(
         if options.len() > 1 {
             options.sort_by(|a, b| a.regret.total_cmp(&b.regret));
             core.push((row, options));
+            if core.len() > most {
+                return None;
+            }
         }
     }
     core.sort_by(dearest_first);
-    (start, core)
+    Some((start, core))
 }
 
 fn dearest_first(a: &(usize, Vec<Alternative>), b: &(usize, Vec<Alternative>)) -> Ordering {
@@ -164,7 +168,7 @@ fn descend_from(
     fixed: f64,
     room: f64,
     start: &[u32],
-    core: Vec<(usize, Vec<Alternative>)>,
+    core: Core,
 ) -> (Option<Choice>, bool) {
     let m = problem.limits.len();
     let mut least = vec![vec![0.0; m]; core.len() + 1];

@@ -31,7 +31,7 @@ SOURCE = (
     "witness.py in this folder, with HiGHS as in scipy "
     f"{scipy.__version__} (scipy.optimize.milp, relative gap 0)"
 )
-EFFECTS = {"saved_per_response": 0.2, "prior_strength": 100.0, "observed": []}
+EFFECTS = {"saved_per_response": 0.2, "prior_strength": 1000.0, "observed": []}
 VALUE = {"feature": "value_365d", "scale": 1.0, "margin": 0.3}
 
 
