@@ -300,8 +300,14 @@ impl LifetimeModel {
     fn __repr__(&self) -> String {
         let names = self.model.family().parameter_names();
         let pairs = names.iter().zip(self.model.parameters());
-        let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}={value}")).collect();
-        format!("LifetimeModel({}, {})", self.model.family().name(), pairs.join(", "))
+        let pairs: Vec<String> = pairs
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        format!(
+            "LifetimeModel({}, {})",
+            self.model.family().name(),
+            pairs.join(", ")
+        )
     }
 }
 
@@ -325,7 +331,11 @@ impl SpendModel {
         let settings: GammaGamma = settings::read(py, "gamma_gamma", gamma_gamma)?;
         let given = Given::read(data, None, 1.0)?;
         let model = progress::run(py, progress, |progress| {
-            settings.fit(given.column("frequency")?, given.column("monetary_value")?, progress)
+            settings.fit(
+                given.column("frequency")?,
+                given.column("monetary_value")?,
+                progress,
+            )
         })?;
         Ok(SpendModel { model })
     }

@@ -333,7 +333,7 @@ mod tests {
             .schema()
             .as_ref()
             .clone()
-            .with_metadata(metadata.into_iter().collect());
+            .with_metadata(metadata.into_iter().collect::<std::collections::HashMap<_, _>>());
         let indexed = plain.clone().with_schema(Arc::new(schema)).unwrap();
         assert_eq!(frame_from_batches(&[indexed]).unwrap().names(), ["x"]);
         assert_eq!(frame_from_batches(&[plain]).unwrap().names().len(), 2);

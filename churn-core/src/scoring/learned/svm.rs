@@ -498,6 +498,7 @@ impl TryFrom<Stored> for SvmModel {
             .iter()
             .chain(&stored.means)
             .chain([&stored.intercept]);
+        let finite = numbers.all(|v| v.is_finite());
         let fits = match stored.gamma {
             None => width == terms,
             Some(gamma) => gamma > 0.0 && gamma.is_finite() && width <= 10_000 && width % 2 == 0,
@@ -505,13 +506,14 @@ impl TryFrom<Stored> for SvmModel {
         if !fits
             || stored.means.len() != terms
             || terms.saturating_mul(width) > 1 << 26
-            || !numbers.all(|v| v.is_finite())
+            || !finite
         {
             let expected = "weights that are finite and fit the columns";
             return Err(Error::invalid_parameter("model.svm", expected, "others"));
         }
+        let frequencies = frequencies(stored.gamma, terms, width, stored.seed);
         Ok(SvmModel {
-            frequencies: frequencies(stored.gamma, terms, width, stored.seed),
+            frequencies,
             stored,
         })
     }
