@@ -566,7 +566,7 @@ fn finish(
         let rhythm = model.and_then(|model| Rhythm::of(sight, model, wants.tail));
         if wants.rhythm {
             let out = &mut Out::new(&mut block[layout.rhythm.clone()], at);
-            rhythm::finish(sight, rhythm.as_ref(), out);
+            rhythm::finish(sight, rhythm.as_ref(), model, out);
         }
         if wants.lifecycle {
             let out = &mut Out::new(&mut block[layout.lifecycle.clone()], at);

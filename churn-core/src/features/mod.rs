@@ -24,7 +24,6 @@
 
 mod activity;
 mod block;
-mod clock;
 mod engine;
 mod feedback;
 mod holdout;
@@ -54,7 +53,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use activity::ActivitySettings;
-pub use clock::{GapPrior, Pace};
 pub use engine::Describer;
 pub use feedback::FeedbackSettings;
 pub use holdout::{Holdout, holdout};
@@ -63,7 +61,7 @@ pub use parts::build_parts;
 pub use population::Population;
 pub use refresh::refresh;
 pub use rfm::{RfmCuts, RfmSettings};
-pub use rhythm::RhythmSettings;
+pub use rhythm::{GapPrior, RhythmSettings};
 pub use running::{RunningSummary, SummaryRow};
 pub use summary::{RfmSummary, SummarySettings, summarize, summarize_observed};
 pub(crate) use summary::{check_log_gaps, check_not_negative, check_rows};

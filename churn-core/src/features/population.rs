@@ -7,13 +7,14 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::activity::is_browsing;
-use super::clock::{self, Bound, GapPrior, Sample};
 use super::rfm::RfmCuts;
+use super::rhythm::{GapPrior, WEIGHT_BOUNDS};
 use super::sweep::{Sight, Sweep, Timeline, Wanted, WindowsWanted};
 use super::touchpoints::ChannelTotals;
 use super::{FeatureSpec, version};
 use crate::error::{Error, Result};
 use crate::events::{EventKind, History, Keep, PartitionedLog, Scratch};
+use crate::math::stats::GroupMoments;
 use crate::progress::Progress;
 use crate::time::AsOf;
 
@@ -84,7 +85,7 @@ struct Sums {
     silences: Vec<f64>,
     orders: Vec<f64>,
     totals: Vec<f64>,
-    buyers: Sample,
+    gaps: GroupMoments,
     channels: ChannelTotals,
     /// Bit *c* is set where an event of code *c* occurs.
     kinds: u32,
@@ -135,7 +136,7 @@ impl Population {
                 all.merge(chunk);
             }
         }
-        Self::of(all, spec, as_of, log.channels(), log.keep())
+        Ok(Self::of(all, spec, log.channels(), log.keep()))
     }
 
     /// One population per history, all of one log, in ascending order of their instants.
@@ -149,29 +150,23 @@ impl Population {
         else {
             return Ok(Vec::new());
         };
-        Sums::of(histories, parts, progress)?
+        let learned = Sums::of(histories, parts, progress)?
             .into_par_iter()
-            .zip(histories)
-            .map(|(chunks, history)| {
+            .map(|chunks| {
                 let mut all = Sums::new(channels.len());
                 for chunk in &chunks {
                     all.merge(chunk);
                 }
-                Self::of(all, spec, history.as_of(), channels, keep)
-            })
-            .collect()
+                Self::of(all, spec, channels, keep)
+            });
+        Ok(learned.collect())
     }
 
     /// What all customers together teach.
-    fn of(
-        mut all: Sums,
-        spec: &FeatureSpec,
-        as_of: AsOf,
-        channels: &[String],
-        keep: &Keep,
-    ) -> Result<Self> {
+    fn of(mut all: Sums, spec: &FeatureSpec, channels: &[String], keep: &Keep) -> Self {
+        let gaps = all.gaps.prior(spec.rhythm.prior_gaps, WEIGHT_BOUNDS);
         let kinds = EventKind::ALL.into_iter();
-        Ok(Population {
+        Population {
             version: version::CURRENT,
             rfm: RfmCuts::learn(
                 &spec.rfm,
@@ -179,13 +174,17 @@ impl Population {
                 &mut all.orders,
                 &mut all.totals,
             ),
-            gaps: clock::fit(all.buyers, as_of, spec.rhythm.prior_gaps)?,
+            gaps: gaps.map(|prior| GapPrior {
+                mean_days: prior.mean,
+                weight: prior.weight,
+                relative_variance: prior.relative_variance,
+            }),
             channels: all.channels.means(channels),
             kinds: kinds
                 .filter(|kind| all.kinds & (1 << kind.code()) != 0)
                 .collect(),
             keep: keep.clone(),
-        })
+        }
     }
 
     /// Whether a table of this spec can be built with this population.
@@ -279,7 +278,7 @@ impl Sums {
             silences: Vec::new(),
             orders: Vec::new(),
             totals: Vec::new(),
-            buyers: Sample::default(),
+            gaps: GroupMoments::default(),
             channels: ChannelTotals::new(channels),
             kinds: 0,
         }
@@ -310,11 +309,6 @@ impl Sums {
         } else {
             0
         };
-        let cuts: Vec<i64> = instants
-            .iter()
-            .map(|as_of| as_of.instant().micros())
-            .collect();
-        let bounds: Vec<Bound> = cuts.iter().map(|_| Bound::default()).collect();
         let step = progress.step("features.population", n);
         let stopped = AtomicBool::new(false);
         let chunks: Vec<Result<Vec<Sums>>> = (0..n.div_ceil(CHUNK))
@@ -328,22 +322,12 @@ impl Sums {
                     let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
                     let count = rows.len();
                     let mut sums = vec![Sums::new(channels.len()); histories.len()];
-                    let mut buyers = vec![Sample::default(); cuts.len()];
                     for row in rows {
-                        let customer = last.customer(row);
-                        if parts.gaps {
-                            let (id, events) = (customer.id(), customer.events());
-                            Sample::look(&mut buyers, &bounds, &cuts, id, events);
-                        }
-                        let events = customer.events();
+                        let events = last.customer(row).events();
                         sweep.run(&timeline, &wanted, events, |cut, sight| {
                             sums[cut].push(&sight, parts);
                             Ok(())
                         })?;
-                    }
-                    for ((sums, buyers), bound) in sums.iter_mut().zip(buyers).zip(&bounds) {
-                        buyers.note(bound);
-                        sums.buyers = buyers;
                     }
                     step.advance(count)
                         .inspect_err(|_| stopped.store(true, Ordering::Relaxed))?;
@@ -374,13 +358,17 @@ impl Sums {
             self.orders.push(purchases.orders as f64);
             self.totals.push(purchases.total);
         }
+        if parts.gaps {
+            let gaps = purchases.gaps;
+            self.gaps.push(gaps.count, gaps.sum, gaps.squares);
+        }
     }
 
     fn merge(&mut self, other: &Sums) {
         self.silences.extend_from_slice(&other.silences);
         self.orders.extend_from_slice(&other.orders);
         self.totals.extend_from_slice(&other.totals);
-        self.buyers.merge(&other.buyers);
+        self.gaps.merge(&other.gaps);
         self.channels.merge(&other.channels);
         self.kinds |= other.kinds;
     }

@@ -1,17 +1,21 @@
 //! The customer's own purchase rhythm, and how unusual today's silence is.
 //!
-//! The distribution of a customer's gaps is the [`clock`](super::clock)'s: gap_mean, silence_tail and
-//! the two overdue instants come from there, in shop time (days at normal pace, in which a pause of
-//! the whole shop counts little). The spread of the gaps is told beside it, drawn towards the
-//! population (n = number of gaps, SS their squared deviations, in days of the calendar):
+//! Gaps between successive purchase days (UTC, whole days) are taken as gamma distributed with a
+//! personal mean and shape. Few customers have gaps enough of their own, so both are drawn towards
+//! the population (n = number of gaps, x̄ their mean, SS their squared deviations):
 //!
 //! ```text
-//! gap_spread = √((SS + s · gap_mean² / k) / (n − 1 + s))       k: shape of the population
+//! gap_mean   = (Σ gaps + w · m) / (n + w)                  m, w: population mean and its weight
+//! gap_spread = √((SS + s · c² · gap_mean²) / (n − 1 + s))  c²: relative variance of the population
+//! shape      = gap_mean² / gap_spread²                     within [0.01, 10 000]
+//! silence_tail = P(gap ≥ silence) = Q(shape, shape · silence / gap_mean)
 //! ```
 //!
-//! One-time buyers have the population's rhythm. The silence of today enters neither mean nor spread,
-//! so a longer silence always lowers `silence_tail`; the price is that customers who left long ago
-//! still look like they did before.
+//! m and w are the credibility mean and weight of Bühlmann & Straub (1970), which is the exact
+//! posterior mean for gamma gaps whose rates are gamma distributed; c² generalises the regularity
+//! estimator of Wheat & Morrison (1990), see `math::stats`. One-time buyers have the population's
+//! mean and shape. The silence of today enters neither, so a longer silence always lowers
+//! `silence_tail`; the price is that customers who left long ago still look like they did before.
 //!
 //! Not for seasonal buying, where a long gap every winter is no sign of anything.
 
@@ -19,19 +23,20 @@ use serde::{Deserialize, Serialize};
 
 use super::FeatureInfo;
 use super::block::Out;
-use super::clock::{Clock, GapPrior, Reading};
 use super::needs::Need;
-use super::purchases::Purchases;
+use super::purchases::Gaps;
 use super::sweep::Sight;
 use crate::error::{Error, Result};
 use crate::events::EventKind;
+use crate::math::gamma_table::GammaQuantiles;
+use crate::math::special::gamma_q;
 use crate::math::stats::squared_deviations;
 
 /// How strongly a customer's rhythm is drawn towards the population's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RhythmSettings {
-    /// Weight of the population's mean in gaps; `None` (default) estimates it, within 0.3 to 50.
+    /// Weight of the population's mean in gaps; `None` (default) estimates it, within 0.5 to 20.
     pub prior_gaps: Option<f64>,
     /// Weight of the population's spread in gaps. Default 5.
     pub spread_prior_gaps: f64,
@@ -46,6 +51,13 @@ impl Default for RhythmSettings {
     }
 }
 
+/// Bounds of the estimated weight of the mean.
+pub(super) const WEIGHT_BOUNDS: (f64, f64) = (0.5, 20.0);
+/// A gamma shape outside has a spread that whole days cannot show.
+const SHAPES: (f64, f64) = (0.01, 1e4);
+/// Shares of gaps that the two overdue features leave behind them.
+const LEVELS: [f64; 2] = [0.80, 0.95];
+
 impl RhythmSettings {
     pub(super) fn check(&self) -> Result<()> {
         for (name, value) in [
@@ -56,6 +68,37 @@ impl RhythmSettings {
                 return Err(Error::invalid_parameter(
                     format!("features.rhythm.{name}"),
                     "0.001 to 1000000000",
+                    value,
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the gaps of all customers say about the gaps of one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GapPrior {
+    /// Mean gap of a customer (days).
+    pub mean_days: f64,
+    /// How many own gaps weigh as much as this mean.
+    pub weight: f64,
+    /// Squared ratio of spread to mean within customers; 0 = perfectly regular, 1 = exponential.
+    pub relative_variance: f64,
+}
+
+impl GapPrior {
+    pub(super) fn check(&self) -> Result<()> {
+        for (name, value, least) in [
+            ("mean_days", self.mean_days, 1e-9),
+            ("weight", self.weight, 1e-9),
+            ("relative_variance", self.relative_variance, 0.0),
+        ] {
+            if !(least..=1e15).contains(&value) {
+                return Err(Error::invalid_parameter(
+                    format!("population.gaps.{name}"),
+                    format_args!("{least} to 1e15"),
                     value,
                 ));
             }
@@ -76,7 +119,7 @@ pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
         FeatureInfo::new(
             "gap_mean",
             "days",
-            "mean gap between purchase days (days at the shop's normal pace), drawn towards the population's",
+            "mean gap between purchase days, drawn towards the population's",
         )
         .undefined(NO_RHYTHM)
         .at_least(0.0),
@@ -91,7 +134,7 @@ pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
         FeatureInfo::new(
             "silence_tail",
             "probability",
-            "probability that a gap of this customer, if it ends, is at least as long as the silence today; a pause of the whole shop counts little",
+            "probability that a gap of this customer is at least as long as the silence today",
         )
         .undefined(NO_RHYTHM)
         .at_least(0.0)
@@ -99,19 +142,19 @@ pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
         FeatureInfo::new(
             "expected_next_days",
             "days",
-            "as_of to the expected next purchase (gap_mean after the last one, at normal pace); negative = overdue",
+            "as_of to the expected next purchase (last purchase + gap_mean); negative = overdue",
         )
         .undefined(NO_RHYTHM),
         FeatureInfo::new(
             "overdue_p80_days",
             "days",
-            "as_of to the instant at which the silence is longer than 80 % of this customer's gaps, at normal pace; negative = already is",
+            "as_of to the instant at which the silence is longer than 80 % of this customer's gaps; negative = already is",
         )
         .undefined(NO_RHYTHM),
         FeatureInfo::new(
             "overdue_p95_days",
             "days",
-            "as_of to the instant at which the silence is longer than 95 % of this customer's gaps, at normal pace; negative = already is",
+            "as_of to the instant at which the silence is longer than 95 % of this customer's gaps; negative = already is",
         )
         .undefined(NO_RHYTHM),
         FeatureInfo::new(
@@ -129,66 +172,83 @@ pub(super) fn needs(out: &mut Vec<Need>) {
     out.extend((0..COUNT).map(|_| Need::of([EventKind::Purchase])));
 }
 
-/// Rhythms of customers under one population.
+/// Gap distributions of customers under one population.
 #[derive(Debug, Clone)]
 pub(super) struct RhythmModel {
-    clock: Clock,
+    prior: GapPrior,
     spread_weight: f64,
-    with_quantiles: bool,
+    /// Quantiles over mean by shape, at each of [`LEVELS`]; `None` where nobody asked.
+    quantiles: Option<[GammaQuantiles; 2]>,
+}
+
+/// Gap distribution of one customer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Personal {
+    mean: f64,
+    spread: f64,
+    shape: f64,
 }
 
 impl RhythmModel {
     pub(super) fn new(prior: &GapPrior, settings: &RhythmSettings, with_quantiles: bool) -> Self {
         RhythmModel {
-            clock: Clock::new(prior, with_quantiles),
+            prior: *prior,
             spread_weight: settings.spread_prior_gaps,
-            with_quantiles,
+            quantiles: with_quantiles
+                .then(|| LEVELS.map(|level| GammaQuantiles::new(level, SHAPES.0, SHAPES.1))),
         }
     }
 
-    /// How unusual the gap was that the last purchase day closed, by the gaps before it.
-    pub(super) fn last_gap_tail(&self, purchases: &Purchases) -> f64 {
-        let before = self.clock.before_last(purchases);
-        self.clock.tail(&before, self.clock.last_gap(purchases))
-    }
-
-    fn spread(&self, purchases: &Purchases, mean: f64) -> f64 {
-        let gaps = &purchases.gaps;
-        let relative = 1.0 / self.clock.shape;
-        if gaps.count < 2 {
-            return mean * relative.sqrt();
+    pub(super) fn personal(&self, gaps: &Gaps) -> Personal {
+        let n = gaps.count as f64;
+        let prior = &self.prior;
+        let mean = (gaps.sum as f64 + prior.weight * prior.mean_days) / (n + prior.weight);
+        let relative = if gaps.count < 2 {
+            prior.relative_variance
+        } else {
+            let own = squared_deviations(gaps.count, gaps.sum, gaps.squares) / (mean * mean);
+            (own + self.spread_weight * prior.relative_variance) / (n - 1.0 + self.spread_weight)
+        };
+        Personal {
+            mean,
+            spread: mean * relative.sqrt(),
+            shape: shape(relative),
         }
-        let own = squared_deviations(gaps.count, gaps.sum, gaps.squares);
-        let weight = self.spread_weight;
-        let sum = own + weight * relative * mean * mean;
-        (sum / (gaps.count as f64 - 1.0 + weight)).sqrt()
     }
+}
+
+impl Personal {
+    /// Probability of a gap at least as long as `days`.
+    pub(super) fn tail(&self, days: f64) -> f64 {
+        gamma_q(self.shape, self.shape * days / self.mean)
+    }
+}
+
+fn shape(relative_variance: f64) -> f64 {
+    (1.0 / relative_variance).clamp(SHAPES.0, SHAPES.1)
 }
 
 /// A buyer's rhythm at an instant, computed once for all who ask.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rhythm<'m> {
-    model: &'m RhythmModel,
-    reading: Reading,
-    /// In shop time.
+pub(super) struct Rhythm {
+    personal: Personal,
     silence: f64,
     tail: Option<f64>,
 }
 
-impl<'m> Rhythm<'m> {
+impl Rhythm {
     /// `None` for those who never bought; `with_tail` where the tail will be asked for anyway.
-    pub(super) fn of(sight: &Sight<'_>, model: &'m RhythmModel, with_tail: bool) -> Option<Self> {
+    pub(super) fn of(sight: &Sight<'_>, model: &RhythmModel, with_tail: bool) -> Option<Self> {
         let purchases = &sight.state.purchases;
         if purchases.days == 0 {
             return None;
         }
-        let reading = model.clock.after_all(purchases);
-        let silence = model.clock.silence(purchases, sight.as_of());
+        let personal = model.personal(&purchases.gaps);
+        let silence = purchases.silence(sight.as_of());
         Some(Rhythm {
-            model,
-            reading,
+            personal,
             silence,
-            tail: with_tail.then(|| model.clock.tail(&reading, silence)),
+            tail: with_tail.then(|| personal.tail(silence)),
         })
     }
 
@@ -196,31 +256,36 @@ impl<'m> Rhythm<'m> {
     #[inline]
     pub(super) fn tail(&self) -> f64 {
         self.tail
-            .unwrap_or_else(|| self.model.clock.tail(&self.reading, self.silence))
+            .unwrap_or_else(|| self.personal.tail(self.silence))
     }
 }
 
-/// `rhythm` is `None` where there is none.
-pub(super) fn finish(sight: &Sight<'_>, rhythm: Option<&Rhythm<'_>>, out: &mut Out<'_>) {
-    let purchases = &sight.state.purchases;
-    out.set(2, purchases.gaps.count as f64);
+/// `rhythm` and `model` are `None` where there is no rhythm.
+pub(super) fn finish(
+    sight: &Sight<'_>,
+    rhythm: Option<&Rhythm>,
+    model: Option<&RhythmModel>,
+    out: &mut Out<'_>,
+) {
+    out.set(2, sight.state.purchases.gaps.count as f64);
     let bought = sight.lines_by_month().map(|lines| lines > 0);
     let regular_then_silent = bought == [false, true, true, true];
     out.set(7, f64::from(u8::from(regular_then_silent)));
-    let Some(rhythm) = rhythm else {
+    let (Some(rhythm), Some(model)) = (rhythm, model) else {
         for j in [0, 1, 3, 4, 5, 6] {
             out.set(j, f64::NAN);
         }
         return;
     };
-    let (model, mean) = (rhythm.model, rhythm.reading.mean);
-    out.set(0, mean);
-    out.set(1, model.spread(purchases, mean));
+    let (personal, silence) = (&rhythm.personal, rhythm.silence);
+    out.set(0, personal.mean);
+    out.set(1, personal.spread);
     out.set(3, rhythm.tail.unwrap_or(f64::NAN));
-    out.set(4, mean - rhythm.silence);
-    if model.with_quantiles {
-        for (j, quantile) in OVERDUE.zip(model.clock.quantiles(&rhythm.reading)) {
-            out.set(j, quantile - rhythm.silence);
+    out.set(4, personal.mean - silence);
+    if let Some(quantiles) = &model.quantiles {
+        for (j, quantiles) in OVERDUE.zip(quantiles) {
+            let quantile = quantiles.over_shape(personal.shape) * personal.mean;
+            out.set(j, quantile - silence);
         }
     }
 }
@@ -229,8 +294,8 @@ pub(super) fn finish(sight: &Sight<'_>, rhythm: Option<&Rhythm<'_>>, out: &mut O
 mod tests {
     use super::*;
     use crate::features::testing::{column, log};
-    use crate::features::{FeatureSpec, FeatureTable, Population, build};
-    use crate::math::distributions::beta_cdf;
+    use crate::features::{FeatureSpec, FeatureTable, build};
+    use crate::math::special::gamma_quantile;
     use crate::{AsOf, EventLog, Timestamp};
 
     fn table(log: &EventLog, as_of: &str, rhythm: RhythmSettings) -> FeatureTable {
@@ -254,65 +319,52 @@ mod tests {
             prior_gaps: Some(2.0),
             spread_prior_gaps: 1.0,
         };
-        let spec = FeatureSpec {
-            rhythm: settings.clone(),
-            ..FeatureSpec::default()
-        };
-        let history = log.history(AsOf::parse("2020-02-10").unwrap());
-        let population = Population::fit(&history, &spec).unwrap();
-        let prior = population.gap_prior().unwrap();
-        assert_eq!(prior.weight, 2.0);
-        let (m, k) = (prior.mean_days, prior.shape);
-        assert!(prior.pace.days.is_empty());
         let table = table(&log, "2020-02-10", settings);
+        // One customer with gaps 10 and 20: mean 15, SS 50. Wheat & Morrison: V = (1/3 − 1/2)².
+        let v = 1.0 / 36.0;
+        let shape = (1.0 - 4.0 * v) / (8.0 * v);
+        let spread = ((50.0 + 225.0 / shape) / 2.0_f64).sqrt();
         let close = |name: &str, row: usize, expected: f64| {
             let got = column(&table, name)[row];
             assert!((got - expected).abs() < 1e-8, "{name}: {got} {expected}");
         };
-        // ann has the gaps 10 and 20 and has been silent for 10 days; bea bought once.
-        let mean = (30.0 + 2.0 * m) / 4.0;
-        let spread = ((50.0 + mean * mean / k) / 2.0).sqrt();
-        close("gap_mean", 0, mean);
+        close("gap_mean", 0, 15.0);
         close("gap_spread", 0, spread);
         close("gaps", 0, 2.0);
-        close("expected_next_days", 0, mean - 10.0);
-        let tail = |n: f64, sum: f64, silence: f64| {
-            let (at, rate) = ((n + 2.0) * k, sum + 2.0 * m);
-            beta_cdf(rate / (rate + silence), at, k)
-        };
-        close("silence_tail", 0, tail(2.0, 30.0, 10.0));
-        let p95 = column(&table, "overdue_p95_days")[0] + 10.0;
-        assert!((tail(2.0, 30.0, p95) - 0.05).abs() < 1e-9);
-        close("gap_mean", 1, m);
-        close("gap_spread", 1, m / k.sqrt());
-        close("silence_tail", 1, tail(0.0, 0.0, 40.0));
-        let p80 = column(&table, "overdue_p80_days")[1] + 40.0;
-        assert!((tail(0.0, 0.0, p80) - 0.2).abs() < 1e-9);
+        close("expected_next_days", 0, 5.0);
+        let own = 225.0 / (spread * spread);
+        close("silence_tail", 0, gamma_q(own, own * 10.0 / 15.0));
+        close(
+            "overdue_p95_days",
+            0,
+            gamma_quantile(0.95, own) * 15.0 / own - 10.0,
+        );
+        close("gap_mean", 1, 15.0);
+        close("gap_spread", 1, 15.0 / shape.sqrt());
+        close("silence_tail", 1, gamma_q(shape, shape * 40.0 / 15.0));
+        close(
+            "overdue_p80_days",
+            1,
+            gamma_quantile(0.8, shape) * 15.0 / shape - 40.0,
+        );
         assert!(column(&table, "gap_mean")[2].is_nan());
         close("gaps", 2, 0.0);
     }
 
     #[test]
-    fn regular_customers_are_told_from_late_ones() {
-        let days: Vec<String> = (0..12)
-            .map(|i| {
-                let day = Timestamp::parse("2020-01-01").unwrap();
-                day.plus_days(30.0 * f64::from(i)).to_string()
-            })
+    fn perfectly_regular_customers_work() {
+        let rows: Vec<_> = ["2020-01-01", "2020-01-31", "2020-03-01"]
+            .iter()
+            .map(|day| ("ann", *day, "purchase", 1.0))
             .collect();
-        let mut rows = Vec::new();
-        for name in ["ann", "bea", "cid", "dan", "eve"] {
-            rows.extend(days.iter().map(|day| (name, day.as_str(), "purchase", 1.0)));
-        }
         let log = log(&rows);
-        // The last purchase is on 26 November.
-        let early = table(&log, "2020-12-15", RhythmSettings::default());
-        assert!((column(&early, "gap_mean")[0] - 30.0).abs() < 0.5);
-        assert!(column(&early, "gap_spread")[0] < 3.0);
-        assert!(column(&early, "silence_tail")[0] > 0.99);
-        let late = table(&log, "2021-01-20", RhythmSettings::default());
-        assert!(column(&late, "silence_tail")[0] < 1e-3);
-        assert!(column(&late, "overdue_p95_days")[0] < -10.0);
+        let early = table(&log, "2020-03-20", RhythmSettings::default());
+        assert!((column(&early, "gap_mean")[0] - 30.0).abs() < 1e-12);
+        assert_eq!(column(&early, "gap_spread"), [0.0]);
+        assert!(column(&early, "silence_tail")[0] > 0.999);
+        let late = table(&log, "2020-04-10", RhythmSettings::default());
+        assert!(column(&late, "silence_tail")[0] < 1e-9);
+        assert!((column(&late, "overdue_p95_days")[0] + 10.0).abs() < 0.6);
     }
 
     #[test]
