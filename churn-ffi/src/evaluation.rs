@@ -121,7 +121,9 @@ pub unsafe extern "C" fn churn_uplift_metrics(
             )
         };
         let treated: Vec<bool> = treated.iter().map(|t| *t != 0).collect();
-        out.write_handle(json(&uplift::all(score, &treated, outcome, share, buckets)?)?);
+        out.write_handle(json(&uplift::all(
+            score, &treated, outcome, share, buckets,
+        )?)?);
         Ok(())
     };
     // SAFETY: the caller hands over NULL or a place for one pointer.
@@ -199,8 +201,10 @@ pub unsafe extern "C" fn churn_exposures_new(
                 Out::new(exposures, "exposures")?,
             )
         };
-        let at: churn_core::Result<Vec<Timestamp>> =
-            at.iter().map(|micros| Timestamp::from_micros(*micros)).collect();
+        let at: churn_core::Result<Vec<Timestamp>> = at
+            .iter()
+            .map(|micros| Timestamp::from_micros(*micros))
+            .collect();
         let made = Exposures::from_rows(customers.clone(), arms, at?)?;
         out.write_handle(churn_exposures(made));
         Ok(())

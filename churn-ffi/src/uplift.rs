@@ -44,13 +44,17 @@ pub unsafe extern "C" fn churn_uplift_fit(
                 Out::new(model, "model")?,
             )
         };
-        let arms = treatment.iter().copied().max().map_or(1, |arm| arm as usize + 1);
+        let arms = treatment
+            .iter()
+            .copied()
+            .max()
+            .map_or(1, |arm| arm as usize + 1);
         let propensity = match propensity.is_null() {
             true => None,
             // SAFETY: the caller hands over as many values as there are rows times arms.
-            false => Some(unsafe {
-                guard::slice(propensity, rows.saturating_mul(arms), "propensity")
-            }?),
+            false => {
+                Some(unsafe { guard::slice(propensity, rows.saturating_mul(arms), "propensity") }?)
+            }
         };
         let data = UpliftData {
             frame: &frame,

@@ -329,11 +329,11 @@ mod tests {
             "pandas".to_owned(),
             r#"{"index_columns": ["__index_level_0__"]}"#.to_owned(),
         )];
-        let schema = plain
-            .schema()
-            .as_ref()
-            .clone()
-            .with_metadata(metadata.into_iter().collect::<std::collections::HashMap<_, _>>());
+        let schema = plain.schema().as_ref().clone().with_metadata(
+            metadata
+                .into_iter()
+                .collect::<std::collections::HashMap<_, _>>(),
+        );
         let indexed = plain.clone().with_schema(Arc::new(schema)).unwrap();
         assert_eq!(frame_from_batches(&[indexed]).unwrap().names(), ["x"]);
         assert_eq!(frame_from_batches(&[plain]).unwrap().names().len(), 2);

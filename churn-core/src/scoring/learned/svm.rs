@@ -493,20 +493,17 @@ impl TryFrom<Stored> for SvmModel {
     fn try_from(stored: Stored) -> Result<Self> {
         stored.design.check()?;
         let (terms, width) = (stored.design.terms, stored.weights.len());
-        let mut numbers = stored
-            .weights
-            .iter()
-            .chain(&stored.means)
-            .chain([&stored.intercept]);
-        let finite = numbers.all(|v| v.is_finite());
+        let finite = stored.intercept.is_finite()
+            && stored
+                .weights
+                .iter()
+                .chain(&stored.means)
+                .all(|v| v.is_finite());
         let fits = match stored.gamma {
             None => width == terms,
             Some(gamma) => gamma > 0.0 && gamma.is_finite() && width <= 10_000 && width % 2 == 0,
         };
-        if !fits
-            || stored.means.len() != terms
-            || terms.saturating_mul(width) > 1 << 26
-            || !finite
+        if !fits || stored.means.len() != terms || terms.saturating_mul(width) > 1 << 26 || !finite
         {
             let expected = "weights that are finite and fit the columns";
             return Err(Error::invalid_parameter("model.svm", expected, "others"));
