@@ -118,9 +118,9 @@ def build(inputs: dict) -> tuple[bytes, dict]:
         orders.append(sum(event[6] for event in kept))
         money.append(sum(value(event) for event in kept if event[1] == 1))
 
-    counts = [len(rows) + len(dropped), 0, len(events), 0, 0] + [0] * 8
+    counts = [len(rows) + len(dropped), 0, len(events), 0, 0] + [0] * 9
     counts[5], counts[12] = len(dropped), len(copies)
-    sums = [0] * 12
+    sums = [0] * 13
     sums[0] = sum(fixed(value(event)) for event in events if event[1] == 1)
     sums[1] = sum(fixed(value(event)) for event in events if event[1] == 2)
     sums[4] = sum(fixed(row["value"]) for row in dropped if row["kind"] in MONEY)
