@@ -23,14 +23,16 @@ def prepare(table: pa.Table, level: str):
 
 
 def run(table: pa.Table, level: str, shop: Shop):
-    start = time.perf_counter()
-    log = churn.EventLog(table)
-    notes = {"build": time.perf_counter() - start}
     as_of = np.datetime64(shop.as_of, "us").astype(object)
+    wanted = levels.LEVELS.get(level)
+    spec = {} if wanted is None else {"features": wanted}
+    start = time.perf_counter()
+    # Peers read the rows and columns that the question needs, and so does the log.
+    keep = {} if level == "summary" else {"keep": churn.needs(**spec)}
+    log = churn.EventLog(table, **keep)
+    notes = {"build": time.perf_counter() - start}
     if level == "summary":
         return log.summarize(as_of), notes
-    wanted = levels.LEVELS[level]
-    spec = {} if wanted is None else {"features": wanted}
     result = log.features(as_of, **spec)
     notes["columns"] = len(result.columns) - 1
     return result, notes

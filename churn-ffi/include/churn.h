@@ -729,7 +729,7 @@ churn_status churn_cleaning_report_money(const churn_cleaning_report *report,
 /**
  * Rows that were dropped for a reason, and their money (currency). `reason` is "missing_customer",
  * "missing_time", "impossible_time", "unknown_kind", "missing_value", "non_finite_value",
- * "negative_value" or "duplicate". Each output may be NULL.
+ * "negative_value", "duplicate" or "not_asked_for". Each output may be NULL.
  */
 churn_status churn_cleaning_report_dropped(const churn_cleaning_report *report,
                                            const char *reason,
@@ -963,6 +963,25 @@ churn_status churn_feature_table_build_with(const churn_event_log *log,
                                             const churn_progress *progress,
                                             churn_feature_table **table,
                                             churn_error **error);
+
+/**
+ * Builds the features as of `count` instants, in any order, in one pass over the log. `tables` has
+ * room for `count` handles, one per instant; each equals what churn_feature_table_build gives, bit
+ * for bit, and is freed on its own. On an error none is written.
+ */
+churn_status churn_feature_table_build_many(const churn_event_log *log,
+                                            const char *const *instants,
+                                            size_t count,
+                                            const char *spec,
+                                            const churn_progress *progress,
+                                            churn_feature_table **tables,
+                                            churn_error **error);
+
+/**
+ * What a log must keep for the features of `spec` (JSON as above, NULL = all features), as JSON for
+ * the field "keep" of the cleaning: a list of one text.
+ */
+churn_status churn_features_need(const char *spec, churn_texts **json, churn_error **error);
 
 /**
  * A table of the caller's own features. The columns stand one after another: `names[j]` (UTF-8)

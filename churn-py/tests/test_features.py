@@ -195,3 +195,46 @@ def test_nobody_has_a_past(log):
     assert all(len(column) == 0 for column in table.to_dict().values())
     assert len(pl.DataFrame(table)) == 0
     assert repr(table) == f"FeatureTable(0 customers × {len(table.features)} features as of 1999-01-01)"
+
+
+def test_many_instants_are_each_what_one_would_be() -> None:
+    log = churn.Shop(customers=300, days=400, seed=7).open().log()
+    last = log.time_range[1].replace(hour=0, minute=0, second=0, microsecond=0)
+    instants = [last, last - dt.timedelta(days=90), last, np.datetime64("1999-01-01")]
+    tables = log.features_at(instants, windows_days=[30])
+    assert [len(table) for table in tables][0] == len(tables[2]) > len(tables[1]) > 0
+    assert len(tables[3]) == 0 and tables[0].population is None
+    for instant, table in zip(instants, tables, strict=True):
+        one = log.features(instant, windows_days=[30])
+        assert table.as_of == one.as_of and table.customers == one.customers
+        np.testing.assert_array_equal(table.to_numpy(), one.to_numpy())
+    assert log.features_at([]) == []
+    with pytest.raises(churn.UnknownNameError):
+        log.features_at([last], features=["order"])
+
+
+def test_a_log_of_what_the_features_need() -> None:
+    wanted = {"features": ["orders", "net_value", "days_since_last"]}
+    keep = churn.needs(**wanted)
+    assert keep == {
+        "kinds": ["purchase", "refund"],
+        "channels": False,
+        "orders": True,
+        "items": False,
+    }
+    data = {
+        "customer": ["ann", "bea", "ann", "cid"],
+        "time": ["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-04"],
+        "kind": ["purchase", "view", "refund", "purchase"],
+        "value": [10.0, 3.0, 4.0, 2.0],
+    }
+    log = churn.EventLog(data, keep=keep)
+    assert log.keep == keep
+    assert log.report["dropped"]["not_asked_for"] == {"rows": 1, "money": 0.0}
+    assert log.customers.to_list() == ["ann", "cid"]
+    table = log.features("2020-02-01", **wanted)
+    assert table.column("net_value").tolist() == [6.0, 2.0]
+    with pytest.raises(churn.InvalidParameterError, match="keeps events of kind view"):
+        log.features("2020-02-01", features=["views_30d"])
+    assert log.appended(data).keep == keep
+    assert len(log.appended(data)) == 6
