@@ -1,7 +1,7 @@
 //! Saved logs: what is read back is what was saved, and no file that is wrong is believed.
 
 use churn_core::events::{
-    Cleaning, DuplicatePolicy, EventColumns, EventKind, KindMap, MAX_EVENTS, NegativePolicy,
+    Cleaning, DuplicatePolicy, EventColumns, EventKind, Keep, KindMap, MAX_EVENTS, NegativePolicy,
 };
 use churn_core::features::{FeatureSpec, build};
 use churn_core::progress::{Control, Progress, Update};
@@ -228,7 +228,7 @@ fn lies_are_named() {
         );
     }
     // Rows in, rows kept, rows dropped as copies, money bought.
-    for index in [7, 9, 19, 20] {
+    for index in [7, 9, 19, 20, 21] {
         assert_eq!(
             word("log", index, 1 << 61).what(),
             "file.log",
@@ -236,6 +236,19 @@ fn lies_are_named() {
         );
     }
     assert_eq!(lie(find("cleaning"), b"[").what(), "file.cleaning");
+    for (named, other) in [
+        ("\"kinds\":null", "\"kinds\":[]  "),
+        ("\"orders\":true", "\"orders\":0   "),
+    ] {
+        let text = String::from_utf8_lossy(&file[find("cleaning")..][..200]).into_owned();
+        let at = find("cleaning") + text.find(named).unwrap();
+        assert_eq!(named.len(), other.len());
+        let error = lie(at, other.as_bytes());
+        assert!(
+            ["file.cleaning", "file.kinds"].contains(&error.what()),
+            "{error}"
+        );
+    }
     assert_eq!(
         lie(find("customer texts"), b"zed").to_string(),
         "file.customer texts[1]: expected ids that ascend and differ, got \"bea\""
@@ -340,8 +353,21 @@ fn logs_of_any_columns_and_settings_are_saved() {
         latest: Timestamp::parse("2100-01-01T00:00:00.000001").unwrap(),
         ..Cleaning::lenient()
     };
-    for columns in [&empty, &plain, &numbers] {
-        let mut log = EventLog::from_columns(columns, &cleaning).unwrap();
+    let purchases = Cleaning {
+        keep: Keep {
+            orders: false,
+            ..Keep::kinds([EventKind::Purchase])
+        },
+        duplicates: DuplicatePolicy::Keep,
+        ..cleaning.clone()
+    };
+    for (columns, cleaning) in [
+        (&empty, &cleaning),
+        (&plain, &cleaning),
+        (&numbers, &cleaning),
+        (&numbers, &purchases),
+    ] {
+        let mut log = EventLog::from_columns(columns, cleaning).unwrap();
         let mut loaded = EventLog::from_bytes(&saved(&log)).unwrap();
         assert!(loaded == log);
         assert_eq!(loaded.report(), log.report());

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use churn_core::events::{
-    Cleaning, DropReason, DuplicatePolicy, Event, EventColumns, EventKind, LogStream,
+    Cleaning, DropReason, DuplicatePolicy, Event, EventColumns, EventKind, Keep, LogStream,
     MemoryScratch, PartitionedLog, Scratch, StreamSettings,
 };
 use churn_core::features::{FeatureSpec, Population, build_observed, build_parts};
@@ -194,6 +194,56 @@ fn columns_may_come_and_go() {
         log.append(batch).unwrap();
     }
     same(&stream.finish(&none).unwrap(), &log);
+}
+
+/// What a log leaves out, a stream leaves out.
+#[test]
+fn only_what_is_kept_is_kept() {
+    let none = Progress::none();
+    let keep = Keep {
+        channels: false,
+        items: false,
+        ..Keep::kinds([EventKind::Purchase, EventKind::MessageSent])
+    };
+    let cleaning = Cleaning {
+        keep,
+        ..Cleaning::default()
+    };
+    let kinds = [1_u8, 9, 3, 1];
+    let batch = EventColumns::new(
+        &["a", "b", "a", "c"],
+        &[1, 2, 3, 4],
+        TimeUnit::Day,
+        kinds.as_slice(),
+    )
+    .with_channels(&["", "sms", "", ""])
+    .with_orders(&["o", "", "", "p"])
+    .with_items(&["x", "", "y", "z"]);
+    let mut stream = stream(3, &cleaning);
+    stream.push(&batch, &none).unwrap();
+    stream.push(&batch, &none).unwrap();
+    let parts = stream.finish(&none).unwrap();
+    let mut whole = EventLog::from_columns(&batch, &cleaning).unwrap();
+    whole.append(&batch).unwrap();
+    assert_eq!(parts.report(), whole.report());
+    assert_eq!(parts.channels(), whole.channels());
+    assert_eq!(parts.keep(), whole.keep());
+    let mut all = Vec::new();
+    for partition in 0..3 {
+        let log = parts.log(partition, &none).unwrap();
+        assert!(log.items().is_none());
+        all.extend(events(&log));
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(all, events(&whole));
+
+    let strict = Cleaning {
+        duplicates: DuplicatePolicy::Drop,
+        ..cleaning
+    };
+    let mut stream = LogStream::new(MemoryScratch::new(), &settings(1), &strict).unwrap();
+    let error = stream.push(&batch, &none).unwrap_err();
+    assert_eq!(error.what(), "cleaning.keep.channels");
 }
 
 #[test]

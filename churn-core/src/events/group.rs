@@ -113,14 +113,14 @@ pub(super) fn build(
 }
 
 /// The columns that not every log has, where the cleaning keeps them.
-struct Optional<'c, 'a> {
-    channel: Option<&'c TextColumn<'a>>,
-    order: Option<&'c IdColumn<'a>>,
-    item: Option<&'c IdColumn<'a>>,
+pub(super) struct Optional<'c, 'a> {
+    pub(super) channel: Option<&'c TextColumn<'a>>,
+    pub(super) order: Option<&'c IdColumn<'a>>,
+    pub(super) item: Option<&'c IdColumn<'a>>,
 }
 
 impl<'c, 'a> Optional<'c, 'a> {
-    fn of(columns: &'c EventColumns<'a>, cleaning: &Cleaning) -> Result<Self> {
+    pub(super) fn of(columns: &'c EventColumns<'a>, cleaning: &Cleaning) -> Result<Self> {
         let keep = &cleaning.keep;
         for (name, left_out) in [
             ("channels", columns.channel.is_some() && !keep.channels),

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{MAX_EVENTS, NO_CHANNEL, Summary, wrong};
 use crate::error::{Error, Result};
 use crate::events::bucket::mark_first_lines;
-use crate::events::clean::MAX_VALUE;
+use crate::events::clean::{Cleaning, MAX_VALUE};
 use crate::events::ids::NONE;
 use crate::events::{EventKind, EventLog, FIRST_LINE, KIND_BITS};
 use crate::math::sum::ExactSum;
@@ -63,6 +63,22 @@ pub(super) fn summary(summary: &Summary) -> Result<()> {
     if !fits {
         let expected = format_args!("counts of at most {} rows", report.rows_in);
         return Err(wrong("file.log", expected, "more"));
+    }
+    Ok(())
+}
+
+/// Confirms that a log cleaned so can have these columns.
+pub(super) fn settings(summary: &Summary, cleaning: &Cleaning) -> Result<()> {
+    let keep = &cleaning.keep;
+    for (name, kept, there) in [
+        ("channels", keep.channels, summary.channels > 0),
+        ("orders", keep.orders, summary.order_type > 0),
+        ("items", keep.items, summary.item_type > 0),
+    ] {
+        if there && !kept {
+            let expected = format_args!("a cleaning that keeps the {name} of the file");
+            return Err(wrong("file.cleaning", expected, "one that leaves them out"));
+        }
     }
     Ok(())
 }
@@ -177,6 +193,10 @@ fn event(log: &EventLog, i: usize) -> Result<()> {
             coded & KIND_BITS,
         ));
     };
+    if !log.cleaning.keep.includes(kind) {
+        let expected = "a kind that the cleaning of the file keeps";
+        return Err(Error::invalid_value("file.kinds", i, expected, kind.name()));
+    }
     let value = log.values[i];
     let valued = kind.is_money() || kind == EventKind::View;
     // Minus zero is refused too: equal money has equal bits.

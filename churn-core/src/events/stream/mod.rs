@@ -23,6 +23,7 @@ use self::block::{Batch, Block, Ids, Shape};
 use super::check::RowCleaner;
 use super::clean::{Cleaning, CleaningReport, DuplicatePolicy, Ledger};
 use super::columns::{EventColumns, IdCells, IdColumn};
+use super::group::Optional;
 use super::ids::{code_few_names, text_hash, word_hash};
 use super::keep::Keep;
 use super::partition::{Bucket, NO_BUCKET, chunk_rows, scatter_rows};
@@ -228,9 +229,10 @@ impl<S: Scratch> LogStream<S> {
         columns.check_lengths()?;
         let rows = columns.len();
         check_event_count(rows as u64)?;
+        let optional = Optional::of(columns, &self.cleaning)?;
         if rows == 0 {
-            let shape = self.shape_with(columns, false)?;
-            self.take_types(columns, &shape);
+            let shape = self.shape_with(columns, &optional, false)?;
+            self.take_types(columns, &optional, &shape);
             self.ledger.unreadable_cells += columns.unreadable_cells;
             return Ok(());
         }
@@ -250,8 +252,8 @@ impl<S: Scratch> LogStream<S> {
         let mut buckets = check_rows(&cleaner, rows, &mut ledger, progress).map_err(in_stream)?;
         let keep = |row: usize| buckets[row] != NO_BUCKET;
         let some_kept = (0..rows).any(keep);
-        let shape = self.shape_with(columns, some_kept)?;
-        let channels = match &columns.channel {
+        let shape = self.shape_with(columns, &optional, some_kept)?;
+        let channels = match optional.channel {
             Some(column) => Some(code_few_names(column, "events.channel", NO_CHANNEL, keep)?),
             None => None,
         };
@@ -283,7 +285,7 @@ impl<S: Scratch> LogStream<S> {
         }
 
         // From here on the stream changes.
-        self.take_types(columns, &shape);
+        self.take_types(columns, &optional, &shape);
         self.channel_names = names;
         let batch = Batch {
             columns,
@@ -305,7 +307,12 @@ impl<S: Scratch> LogStream<S> {
     }
 
     /// The shape of the stream with a batch, whose types must be those of the rows before.
-    fn shape_with(&self, columns: &EventColumns<'_>, some_kept: bool) -> Result<Shape> {
+    fn shape_with(
+        &self,
+        columns: &EventColumns<'_>,
+        optional: &Optional<'_, '_>,
+        some_kept: bool,
+    ) -> Result<Shape> {
         let same = |what: &str, known: Option<&str>, got: &str| match known {
             Some(known) if known != got && self.has_rows() => {
                 let expected = format_args!("{known} as in the batches before");
@@ -329,23 +336,28 @@ impl<S: Scratch> LogStream<S> {
             let values = values_in_words(columns);
             same("events.value", self.values, values)?;
         }
-        if let Some(column) = &columns.order {
+        if let Some(column) = optional.order {
             same("events.order", self.order_type, column.cells.type_name())?;
             shape.orders = true;
         }
-        if let Some(column) = &columns.item {
+        if let Some(column) = optional.item {
             same("events.item", self.item_type, column.cells.type_name())?;
             if shape.items.is_none() || !self.has_rows() {
                 shape.items = Some(Ids::like(&column.cells));
             }
         }
-        shape.channels |= columns.channel.is_some();
+        shape.channels |= optional.channel.is_some();
         Ok(shape)
     }
 
-    fn take_types(&mut self, columns: &EventColumns<'_>, shape: &Shape) {
-        let type_of = |column: &Option<IdColumn<'_>>| column.as_ref().map(|c| c.cells.type_name());
-        let (orders, items) = (type_of(&columns.order), type_of(&columns.item));
+    fn take_types(
+        &mut self,
+        columns: &EventColumns<'_>,
+        optional: &Optional<'_, '_>,
+        shape: &Shape,
+    ) {
+        let type_of = |column: &IdColumn<'_>| column.cells.type_name();
+        let (orders, items) = (optional.order.map(type_of), optional.item.map(type_of));
         if !self.has_rows() {
             self.customer_type = Some(columns.customer.cells.type_name());
             self.values = Some(values_in_words(columns));
