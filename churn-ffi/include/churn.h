@@ -219,6 +219,31 @@
 #define CHURN_WHY_NONE_NOTHING_OPEN 2
 
 /**
+ * What is open costs more than it brings. From here on only in plans made for profit.
+ */
+#define CHURN_WHY_NONE_UNPROFITABLE 3
+
+/**
+ * What is open would pay, but others bring more with what is limited.
+ */
+#define CHURN_WHY_NONE_OUTBID 4
+
+/**
+ * The value at stake is not known.
+ */
+#define CHURN_WHY_NONE_UNKNOWN_VALUE 5
+
+/**
+ * On the list, or meets the condition, of those who get nothing.
+ */
+#define CHURN_WHY_NONE_EXCLUDED 6
+
+/**
+ * Left alone for comparison.
+ */
+#define CHURN_WHY_NONE_HELD_OUT 7
+
+/**
  * A table that an analysis made.
  */
 typedef struct churn_analysis churn_analysis;
@@ -273,6 +298,11 @@ typedef struct churn_error churn_error;
 typedef struct churn_event_log churn_event_log;
 
 /**
+ * Who was in which arm of an experiment, and from when on.
+ */
+typedef struct churn_exposures churn_exposures;
+
+/**
  * Features of all customers as of one instant. NaN stands only where a feature is undefined.
  */
 typedef struct churn_feature_table churn_feature_table;
@@ -281,6 +311,27 @@ typedef struct churn_feature_table churn_feature_table;
  * A proven map from recency, frequency and monetary scores to segments.
  */
 typedef struct churn_grid churn_grid;
+
+/**
+ * Journeys, contact policy and playbook, checked and ready to run. It holds no state: any number
+ * of states may be stepped with it, by several threads at once.
+ */
+typedef struct churn_journey_engine churn_journey_engine;
+
+/**
+ * What a step decided: contacts to make, and a log with reasons. Independent of engine and state.
+ */
+typedef struct churn_journey_outcome churn_journey_outcome;
+
+/**
+ * Journeys run over a span of days.
+ */
+typedef struct churn_journey_replay churn_journey_replay;
+
+/**
+ * Where every customer stands; stored as JSON between two steps.
+ */
+typedef struct churn_journey_state churn_journey_state;
 
 /**
  * Takes batches of events one by one and spreads them over files, customer by customer.
@@ -346,6 +397,16 @@ typedef struct churn_summary churn_summary;
  * A list of texts made by a call and freed by the caller.
  */
 typedef struct churn_texts churn_texts;
+
+/**
+ * Uplift estimates for actions, gathered one by one; copied, so arrays may be freed at once.
+ */
+typedef struct churn_uplift churn_uplift;
+
+/**
+ * A fitted uplift model.
+ */
+typedef struct churn_uplift_model churn_uplift_model;
 
 /**
  * A fitted Weibull accelerated-failure-time model.
@@ -460,10 +521,13 @@ void churn_bytes_free(churn_bytes *bytes);
 
 /**
  * The default settings of one step as JSON, a list of one text; handed back to that step they
- * change nothing. `name` is "cleaning", "names", "csv", "features", "summary", "scorecard",
- * "risk_tiers", "grid", "playbook", "winback" or "shop"; errors about these settings begin with it.
+ * change nothing. `name` is "cleaning", "names", "csv", "stream", "features", "summary", "scorecard",
+ * "risk_tiers", "grid", "playbook", "journey", "policy", "learning", "journeys", "winback" or "shop";
+ * errors about these settings begin with it.
  */
-churn_status churn_defaults_json(const char *name, churn_texts **json, churn_error **error);
+churn_status churn_defaults_json(const char *name,
+                                 churn_texts **json,
+                                 churn_error **error);
 
 /**
  * Makes a progress handle.
@@ -1832,7 +1896,8 @@ churn_status churn_plan_summary(const churn_plan *plan, const char **summary, ch
 
 /**
  * Writes the plan as an Arrow C stream: "customer", "action", "channels" and "offers" (ids joined by
- * "+"), "expected_response", "contact_cost", "offer_cost". The stream is independent of the
+ * "+"), "expected_response", "contact_cost", "offer_cost"; of a plan made for profit also
+ * "expected_profit", "change", "source", "stake", "day", "no_action". The stream is independent of the
  * plan; release it. What stood in `stream` is overwritten.
  */
 churn_status churn_plan_export(const churn_plan *plan,
@@ -1843,6 +1908,113 @@ churn_status churn_plan_export(const churn_plan *plan,
  * Frees a plan; what was read from it (customers, columns, texts) goes with it. NULL is fine.
  */
 void churn_plan_free(churn_plan *plan);
+
+/**
+ * An empty list of uplift estimates.
+ */
+churn_status churn_uplift_new(churn_uplift **uplift, churn_error **error);
+
+/**
+ * Adds estimates for an action over `channels` (ids joined by "+"; NULL = over any that has no
+ * estimate of its own): the change of each customer's probability of staying, in the rows of the
+ * tables, NaN where there is none. Names are looked up when the plan is made.
+ */
+churn_status churn_uplift_add(churn_uplift *uplift,
+                              const char *action,
+                              const char *channels,
+                              const double *change,
+                              size_t count,
+                              churn_error **error);
+
+/**
+ * Frees a list of uplift estimates; NULL is fine.
+ */
+void churn_uplift_free(churn_uplift *uplift);
+
+/**
+ * Gives every customer at most one action over one of its channel sets so that the expected profit
+ * of all together is as large as the constraints allow. `settings` is JSON with the fields of the
+ * core's OptimizeSettings (NULL = defaults: no constraints); `uplift` and `progress` may be NULL.
+ * CHURN_INFEASIBLE names constraints that no plan keeps. The tables may be freed afterwards.
+ */
+churn_status churn_playbook_optimize(const churn_playbook *playbook,
+                                     const churn_feature_table *table,
+                                     const churn_scores *scores,
+                                     const churn_segments *const *groupings,
+                                     size_t count,
+                                     const churn_uplift *uplift,
+                                     const char *settings,
+                                     const churn_progress *progress,
+                                     churn_plan **plan,
+                                     churn_error **error);
+
+/**
+ * What a plan made for profit comes to: expected profit, the profit that no plan exceeds, what is
+ * spent (currency), and the number of customers with an action. Each output may be NULL. Fails with
+ * CHURN_INVALID_PARAMETER for a plan by priority.
+ */
+churn_status churn_plan_allocation(const churn_plan *plan,
+                                   double *profit,
+                                   double *bound,
+                                   double *spent,
+                                   uint64_t *chosen,
+                                   churn_error **error);
+
+/**
+ * Expected incremental profit of each customer's action (currency), 0 without one; valid until the
+ * plan is freed; NULL for NULL and for a plan by priority.
+ */
+const double *churn_plan_expected_profit(const churn_plan *plan);
+
+/**
+ * Change of each customer's probability of staying, 0 without an action; valid until the plan is
+ * freed; NULL for NULL and for a plan by priority.
+ */
+const double *churn_plan_change(const churn_plan *plan);
+
+/**
+ * Value at stake of each customer (currency), NaN where it is not known; valid until the plan is
+ * freed; NULL for NULL and for a plan by priority.
+ */
+const double *churn_plan_stake(const churn_plan *plan);
+
+/**
+ * Day of the plan on which each customer is contacted, from 0, -1 without an action; valid until the
+ * plan is freed; NULL for NULL and for a plan by priority.
+ */
+const int32_t *churn_plan_day(const churn_plan *plan);
+
+/**
+ * Where the change of one customer's action is known from: a list of "uplift", "observed" or
+ * "playbook", empty without an action.
+ */
+churn_status churn_plan_source(const churn_plan *plan,
+                               size_t row,
+                               churn_texts **source,
+                               churn_error **error);
+
+/**
+ * Profit, bound and prices as a text for people: a list of one.
+ */
+churn_status churn_plan_allocation_text(const churn_plan *plan,
+                                        churn_texts **text,
+                                        churn_error **error);
+
+/**
+ * Writes the constraints as an Arrow C stream: "constraint", "subject", "is_minimum", "limit", "used",
+ * "price" (what one unit more would bring). The stream is independent of the plan; release it.
+ */
+churn_status churn_plan_prices_export(const churn_plan *plan,
+                                      struct ArrowArrayStream *stream,
+                                      churn_error **error);
+
+/**
+ * Writes the budget curve as an Arrow C stream: "budget", "profit", "bound", "price"; without rows
+ * unless "curve_points" asked for it. The stream is independent of the plan; release it.
+ */
+churn_status churn_plan_curve_export(const churn_plan *plan,
+                                     struct ArrowArrayStream *stream,
+                                     churn_error **error);
 
 /**
  * Runs features, scorecard, segments and playbook on the events strictly before `as_of` (a date or
@@ -1917,7 +2089,8 @@ churn_status churn_win_back_story(const churn_win_back *result,
  * The plan as a CSV file in UTF-8, one row per customer, with the reasons in `language` ("en" or
  * "zh", NULL = "en"): "customer", "as_of", "churn_probability", "horizon_days", "risk_tier",
  * "rfm_segment", "lifecycle", "reasons", "action", "offers", "channels", "expected_response",
- * "contact_cost", "offer_cost".
+ * "contact_cost", "offer_cost"; where the plan is made for profit also "expected_profit", "change",
+ * "source", "day", "no_action".
  */
 churn_status churn_win_back_plan_csv(const churn_win_back *result,
                                      const char *language,
@@ -2160,6 +2333,350 @@ churn_status churn_stickiness(const churn_event_log *log,
                               const churn_progress *progress,
                               churn_analysis **analysis,
                               churn_error **error);
+
+/**
+ * Makes an engine for a log's channels. `settings` is JSON with the fields of the core's
+ * WinBackSettings, `journeys` JSON with those of JourneySettings ("journeys", "policy",
+ * "learning"); NULL = defaults for either. Errors in journeys and policies name place and line.
+ */
+churn_status churn_journey_engine_new(const churn_event_log *log,
+                                      const char *settings,
+                                      const char *journeys,
+                                      churn_journey_engine **engine,
+                                      churn_error **error);
+
+/**
+ * Frees an engine; NULL is fine.
+ */
+void churn_journey_engine_free(churn_journey_engine *engine);
+
+/**
+ * The state of a shop with a past: what the events strictly before `as_of` say of purchases,
+ * complaints and messages. With a NULL `log`, the state of a shop about which nothing is known.
+ */
+churn_status churn_journey_engine_begin(const churn_journey_engine *engine,
+                                        const churn_event_log *log,
+                                        const char *as_of,
+                                        churn_journey_state **state,
+                                        churn_error **error);
+
+/**
+ * Steps to `until` (NULL = `now`); the state that is given stays as it is. Times are texts such as
+ * "2011-12-10T09:00:00", in UTC. `events` (may be NULL) is a JSON list of objects with "customer",
+ * "time", "kind" (a kind of the event log, "unsubscribed" or "subscribed") and "channel". `log` (may
+ * be NULL) tells its events from `since` (NULL = the state's clock) to `now`; events told twice
+ * change nothing. `facts` (NULL where no decision reads any) is the result of the flow with the
+ * engine's settings, as of an instant not after `now`.
+ */
+churn_status churn_journey_engine_step(const churn_journey_engine *engine,
+                                       const churn_journey_state *state,
+                                       const char *now,
+                                       const char *until,
+                                       const char *events,
+                                       const churn_event_log *log,
+                                       const char *since,
+                                       const churn_win_back *facts,
+                                       churn_journey_state **next,
+                                       churn_journey_outcome **outcome,
+                                       churn_error **error);
+
+/**
+ * Reads a state that churn_journey_state_to_json wrote; a state of another version is refused.
+ */
+churn_status churn_journey_state_from_json(const char *json,
+                                           churn_journey_state **state,
+                                           churn_error **error);
+
+/**
+ * The state as JSON, a list of one text.
+ */
+churn_status churn_journey_state_to_json(const churn_journey_state *state,
+                                         churn_texts **json,
+                                         churn_error **error);
+
+/**
+ * Takes over what is known of single customers: a JSON list of objects with "customer" and, where
+ * they change, "zone" (a name of the IANA time zone database) and "held_out".
+ */
+churn_status churn_journey_state_describe(churn_journey_state *state,
+                                          const char *customers,
+                                          churn_error **error);
+
+/**
+ * Number of customers that the state knows; 0 for NULL.
+ */
+size_t churn_journey_state_len(const churn_journey_state *state);
+
+/**
+ * The instant up to which everything is done, in microseconds since 1970-01-01 UTC; 0 for NULL.
+ */
+int64_t churn_journey_state_clock_micros(const churn_journey_state *state);
+
+/**
+ * Frees a state; NULL is fine.
+ */
+void churn_journey_state_free(churn_journey_state *state);
+
+/**
+ * Number of contacts to make; 0 for NULL.
+ */
+size_t churn_journey_outcome_contact_count(const churn_journey_outcome *outcome);
+
+/**
+ * The customers that rows of contacts count, valid until the outcome is freed; NULL for NULL.
+ */
+const churn_customers *churn_journey_outcome_customers(const churn_journey_outcome *outcome);
+
+/**
+ * One contact: the customer's row, when to make it (microseconds since 1970-01-01 UTC), the chance
+ * with which it was chosen, its cost and the cost of its offers if the customer answers (currency).
+ * `names` receives a list of four texts: journey, step, offers and channels (ids joined by "+").
+ * Each output may be NULL.
+ */
+churn_status churn_journey_outcome_contact(const churn_journey_outcome *outcome,
+                                           size_t index,
+                                           size_t *row,
+                                           int64_t *at_micros,
+                                           double *propensity,
+                                           double *cost,
+                                           double *offer_cost,
+                                           churn_texts **names,
+                                           churn_error **error);
+
+/**
+ * Every decision with its reason, one line each, e.g.
+ * "2021-01-31 ann win_back.recommend: held quiet_hours until 2021-01-31T09:00:00".
+ */
+churn_status churn_journey_outcome_lines(const churn_journey_outcome *outcome,
+                                         churn_texts **lines,
+                                         churn_error **error);
+
+/**
+ * The next instant at which something is due if nothing happens before, in microseconds since
+ * 1970-01-01 UTC; INT64_MAX where there is none, and for NULL.
+ */
+int64_t churn_journey_outcome_next_due_micros(const churn_journey_outcome *outcome);
+
+/**
+ * Writes the contacts as an Arrow C stream: "customer", "at", "journey", "step", "offers" and
+ * "channels" (ids joined by "+"), "segment", "propensity", "cost", "offer_cost", "replaced". The
+ * stream is independent of the outcome; release it. What stood in `stream` is overwritten.
+ */
+churn_status churn_journey_outcome_export_contacts(const churn_journey_outcome *outcome,
+                                                   struct ArrowArrayStream *stream,
+                                                   churn_error **error);
+
+/**
+ * Writes every decision as an Arrow C stream: "customer", "at", "journey", "step", "decision",
+ * "reason", "until", "propensity". The stream is independent of the outcome; release it. What stood
+ * in `stream` is overwritten.
+ */
+churn_status churn_journey_outcome_export_log(const churn_journey_outcome *outcome,
+                                              struct ArrowArrayStream *stream,
+                                              churn_error **error);
+
+/**
+ * Frees an outcome; NULL is fine.
+ */
+void churn_journey_outcome_free(churn_journey_outcome *outcome);
+
+/**
+ * Runs journeys over the days from `from` (NULL = the day after the last event) to `to` (exclusive,
+ * NULL = 90 days later) of a log, dates in text; days after its last event are a forecast for
+ * customers who stay silent. `settings` and `journeys` as for churn_journey_engine_new; `progress`
+ * may be NULL.
+ */
+churn_status churn_journey_replay_run(const churn_event_log *log,
+                                      const char *from,
+                                      const char *to,
+                                      const char *settings,
+                                      const char *journeys,
+                                      const churn_progress *progress,
+                                      churn_journey_replay **replay,
+                                      churn_error **error);
+
+/**
+ * Number of contacts made; 0 for NULL.
+ */
+uint64_t churn_journey_replay_contact_count(const churn_journey_replay *replay);
+
+/**
+ * Cost of all contacts (currency of the playbook); 0 for NULL.
+ */
+double churn_journey_replay_cost(const churn_journey_replay *replay);
+
+/**
+ * The calendar as a table for people, `days` days per line: a list of one text.
+ */
+churn_status churn_journey_replay_calendar(const churn_journey_replay *replay,
+                                           size_t days,
+                                           churn_texts **calendar,
+                                           churn_error **error);
+
+/**
+ * Two rival journeys or policies over the same log and days side by side, as a table for people: a
+ * list of one text.
+ */
+churn_status churn_journey_replay_compare(const churn_journey_replay *replay,
+                                          const churn_journey_replay *rival,
+                                          churn_texts **comparison,
+                                          churn_error **error);
+
+/**
+ * Writes the calendar, one row per day, as an Arrow C stream: "date", "entered", "left",
+ * "contacts", one count per channel ("contacts_<channel>"), "held_out", counts per rule
+ * ("held_<rule>", "skipped_<rule>"), "cost". The stream is independent of the replay; release it.
+ * What stood in `stream` is overwritten.
+ */
+churn_status churn_journey_replay_export_days(const churn_journey_replay *replay,
+                                              struct ArrowArrayStream *stream,
+                                              churn_error **error);
+
+/**
+ * Writes the contacts as churn_journey_outcome_export_contacts does.
+ */
+churn_status churn_journey_replay_export_contacts(const churn_journey_replay *replay,
+                                                  struct ArrowArrayStream *stream,
+                                                  churn_error **error);
+
+/**
+ * Writes every decision as churn_journey_outcome_export_log does.
+ */
+churn_status churn_journey_replay_export_log(const churn_journey_replay *replay,
+                                             struct ArrowArrayStream *stream,
+                                             churn_error **error);
+
+/**
+ * Frees a replay; NULL is fine.
+ */
+void churn_journey_replay_free(churn_journey_replay *replay);
+
+/**
+ * The lot of a customer under a salt, in [0, 1): held out are those below the share. An integer id
+ * is given in decimal digits.
+ */
+churn_status churn_journey_lot(const char *salt,
+                               const char *customer,
+                               double *out_lot,
+                               churn_error **error);
+
+/**
+ * Compares every arm with the control, which is the first name, on one outcome per unit. `kind` is
+ * "binary", "count" or "money"; `covariates` are `covariate_count` columns of `rows` numbers one
+ * after another, known before the experiment (NULL for none); `settings` is JSON (NULL = defaults).
+ * The answer is JSON, freed with churn_bytes_free.
+ */
+churn_status churn_compare_arms(const uint32_t *arm,
+                                const double *outcome,
+                                size_t rows,
+                                const char *const *names,
+                                size_t arm_count,
+                                const char *kind,
+                                const double *covariates,
+                                size_t covariate_count,
+                                const char *settings,
+                                churn_bytes **answer,
+                                churn_error **error);
+
+/**
+ * Every uplift metric of a ranking; `treated` holds 0 or 1, `share` is that of uplift at k. The
+ * answer is JSON, freed with churn_bytes_free.
+ */
+churn_status churn_uplift_metrics(const double *score,
+                                  const uint8_t *treated,
+                                  const double *outcome,
+                                  size_t rows,
+                                  double share,
+                                  size_t buckets,
+                                  churn_bytes **answer,
+                                  churn_error **error);
+
+/**
+ * Mean reward per choice of a policy, from choices that another one made and logged. `estimator` is
+ * "inverse_propensity", "self_normalised" or "doubly_robust"; the last one needs `of_choice` and
+ * `of_policy`, rewards that a model expects (NULL otherwise). The answer is JSON, freed with
+ * churn_bytes_free.
+ */
+churn_status churn_policy_value(const double *reward,
+                                const double *propensity,
+                                const double *policy,
+                                const double *of_choice,
+                                const double *of_policy,
+                                size_t rows,
+                                const char *estimator,
+                                double confidence,
+                                churn_bytes **answer,
+                                churn_error **error);
+
+/**
+ * Who was in which arm (the first name is the hold-out) and the instant from which it could act on
+ * them, in microseconds since 1970-01-01 UTC; one row per customer.
+ */
+churn_status churn_exposures_new(const churn_customers *customers,
+                                 const uint32_t *arm,
+                                 const int64_t *at_micros,
+                                 const char *const *names,
+                                 size_t arm_count,
+                                 churn_exposures **exposures,
+                                 churn_error **error);
+
+/**
+ * What contacting changed against the customers held out, within `horizon_days` of each. `cost` and
+ * `group` hold one value per customer; `group` (NULL for none) names a segment or channel, for the
+ * held out that which they would have been sent. `settings` is JSON (NULL = defaults). The answer is
+ * JSON, freed with churn_bytes_free.
+ */
+churn_status churn_exposures_incremental(const churn_exposures *exposures,
+                                         const churn_event_log *log,
+                                         uint32_t horizon_days,
+                                         const double *cost,
+                                         const char *const *group,
+                                         const char *settings,
+                                         churn_bytes **answer,
+                                         churn_error **error);
+
+/**
+ * Frees exposures; NULL is fine.
+ */
+void churn_exposures_free(churn_exposures *exposures);
+
+/**
+ * Learns the effect of each treatment against the control. `stream` holds what was known of each
+ * customer before (numbers and texts) and is released; `treatment` is 0 for the control, 1 and up
+ * for the treatments; `propensity` (NULL = see the settings) holds the probability of every arm row
+ * by row. `settings` is JSON (NULL = defaults). `progress` may be NULL.
+ */
+churn_status churn_uplift_fit(struct ArrowArrayStream *stream,
+                              const uint32_t *treatment,
+                              const double *outcome,
+                              const double *propensity,
+                              const char *settings,
+                              const churn_progress *progress,
+                              churn_uplift_model **model,
+                              churn_error **error);
+
+/**
+ * Number of treatments besides the control; 0 for NULL.
+ */
+size_t churn_uplift_model_treatments(const churn_uplift_model *model);
+
+/**
+ * Effects on the customers of `stream`, which is released: row by row, one number per treatment.
+ * `rows` is told how many rows there were; `effect` takes at most `room` numbers, and so does
+ * `standard_error` (NULL = not wanted; NaN where the method has none).
+ */
+churn_status churn_uplift_predict(const churn_uplift_model *model,
+                                  struct ArrowArrayStream *stream,
+                                  double *effect,
+                                  double *standard_error,
+                                  size_t room,
+                                  size_t *rows,
+                                  churn_error **error);
+
+/**
+ * Frees a model; NULL is fine.
+ */
+void churn_uplift_model_free(churn_uplift_model *model);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -35,6 +35,7 @@ const SOURCES: &[&str] = &[
     "journey.rs",
     "evaluation.rs",
     "uplift.rs",
+    "model.rs",
 ];
 
 fn root() -> &'static Path {

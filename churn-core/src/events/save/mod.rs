@@ -276,6 +276,7 @@ fn read<S: Source>(source: S, progress: &Progress<'_>) -> Result<EventLog> {
     check::summary(&summary)?;
     let settings = file.text("cleaning", MOST_SETTINGS)?;
     let cleaning: Cleaning = crate::settings::from_json("file.cleaning", &settings)?;
+    check::settings(&summary, &cleaning)?;
     let customers = read_ids(
         &mut file,
         CUSTOMERS,
