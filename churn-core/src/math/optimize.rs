@@ -196,75 +196,51 @@ impl Run<'_, '_> {
 
     /// Quasi-Newton steps until the step that is left is negligible, then the certificate.
     fn descend(&mut self, mut point: Point) -> Result<Optimum> {
-        let p = point.theta.len();
+        let refresh = 2 * point.theta.len() + 4;
         let mut bound = self.bound(&point);
-        let mut hessian = self.hessian(&point, &bound, false)?;
+        let mut model = positive(&self.hessian(&point, &bound, false)?, &bound);
+        let mut steps = 0;
         loop {
-            let direction = newton(&hessian, &bound, &point.gradient);
-            let slope: f64 = dot(&direction, &point.gradient);
-            if (-slope).max(0.0).sqrt() <= ENOUGH || slope >= 0.0 {
-                // Nothing left to gain under the approximate Hessian: ask the true one.
-                hessian = self.hessian(&point, &bound, true)?;
+            let direction = newton(&model, &bound, &point.gradient);
+            let slope = dot(&direction, &point.gradient);
+            let spent = self.evaluations >= self.search.max_evaluations;
+            let mut next = None;
+            if -slope > ENOUGH * ENOUGH && !spent {
+                next = self.line(&point, &direction)?;
+            }
+            let Some(next) = next else {
+                // Nothing left to gain under the model: ask the true Hessian.
+                let hessian = self.hessian(&point, &bound, true)?;
                 let optimum = certificate(&point, &hessian, &bound);
                 if optimum.distance <= CERTIFIED {
                     return Ok(optimum);
                 }
-                if self.evaluations >= self.search.max_evaluations {
-                    let (distance, condition) = (optimum.distance, optimum.condition);
-                    return Err(self.failed(&point, "a minimum", distance, condition));
-                }
-                let direction = newton(&hessian, &bound, &point.gradient);
-                match self.line(&point, &direction)? {
-                    Some(next) => point = next,
-                    None => {
-                        let (distance, condition) = (optimum.distance, optimum.condition);
-                        return Err(self.failed(&point, "a minimum", distance, condition));
-                    }
-                }
-                bound = self.bound(&point);
-                hessian = self.hessian(&point, &bound, false)?;
-                continue;
-            }
-            if self.evaluations >= self.search.max_evaluations {
-                let optimum = certificate(&point, &hessian, &bound);
                 let (distance, condition) = (optimum.distance, optimum.condition);
-                let expected = format!(
-                    "a minimum within {} evaluations",
-                    self.search.max_evaluations
-                );
-                return Err(self.failed(&point, &expected, distance, condition));
-            }
-            let Some(next) = self.line(&point, &direction)? else {
-                // Rounding hides any gain: the certificate decides.
-                hessian = self.hessian(&point, &bound, true)?;
-                let optimum = certificate(&point, &hessian, &bound);
-                if optimum.distance <= CERTIFIED {
-                    return Ok(optimum);
+                if spent {
+                    let most = self.search.max_evaluations;
+                    let expected = format!("a minimum within {most} evaluations");
+                    return Err(self.failed(&point, &expected, distance, condition));
                 }
-                let direction = newton(&hessian, &bound, &point.gradient);
-                match self.line(&point, &direction)? {
-                    Some(next) => {
-                        point = next;
-                        bound = self.bound(&point);
-                        hessian = self.hessian(&point, &bound, false)?;
-                        continue;
-                    }
-                    None => {
-                        let (distance, condition) = (optimum.distance, optimum.condition);
-                        return Err(self.failed(&point, "a minimum", distance, condition));
-                    }
-                }
+                model = positive(&hessian, &bound);
+                let direction = newton(&model, &bound, &point.gradient);
+                let Some(next) = self.line(&point, &direction)? else {
+                    return Err(self.failed(&point, "a minimum", distance, condition));
+                };
+                point = next;
+                bound = self.bound(&point);
+                steps = 0;
+                continue;
             };
+            steps += 1;
             let freed = self.bound(&next);
-            if freed == bound {
-                update(&mut hessian, &point, &next, &bound);
-                point = next;
-            } else {
-                point = next;
+            let stale =
+                freed != bound || steps >= refresh || !update(&mut model, &point, &next, &bound);
+            point = next;
+            if stale {
                 bound = freed;
-                hessian = self.hessian(&point, &bound, false)?;
+                model = positive(&self.hessian(&point, &bound, false)?, &bound);
+                steps = 0;
             }
-            debug_assert_eq!(hessian.len(), p * p);
         }
     }
 
@@ -356,32 +332,36 @@ fn minor(matrix: &[f64], p: usize, free: &[usize]) -> Vec<f64> {
     cells.map(|(i, j)| matrix[i * p + j]).collect()
 }
 
-/// The Newton direction of the free parameters; where the Hessian is not positive definite its
-/// eigenvalues are replaced by their absolute values, bounded from below.
-fn newton(hessian: &[f64], bound: &[i8], gradient: &[f64]) -> Vec<f64> {
+/// A symmetric matrix with the eigenvalues of the free parameters replaced by their absolute
+/// values, bounded from below, so that steps lead downwards.
+fn positive(hessian: &[f64], bound: &[i8]) -> Vec<f64> {
+    let p = bound.len();
+    let free: Vec<usize> = (0..p).filter(|i| bound[*i] == 0).collect();
+    let n = free.len();
+    let (values, vectors) = eigen(&minor(hessian, p, &free));
+    let largest = values.iter().fold(1e-300, |m: f64, v| m.max(v.abs()));
+    let mut positive = vec![0.0; p * p];
+    for (k, i) in free.iter().enumerate() {
+        for (l, j) in free.iter().enumerate() {
+            let parts = (0..n).map(|e| {
+                let value = values[e].abs().max(1e-10 * largest);
+                vectors[k * n + e] * value * vectors[l * n + e]
+            });
+            positive[i * p + j] = parts.sum();
+        }
+    }
+    positive
+}
+
+/// The Newton direction of the free parameters under a positive definite matrix; the direction of
+/// the gradient where rounding made it lose that.
+fn newton(model: &[f64], bound: &[i8], gradient: &[f64]) -> Vec<f64> {
     let p = bound.len();
     let free: Vec<usize> = (0..p).filter(|i| bound[*i] == 0).collect();
     let mut direction = vec![0.0; p];
-    let matrix = minor(hessian, p, &free);
     let mut step: Vec<f64> = free.iter().map(|i| -gradient[*i]).collect();
-    let plain = Cholesky::new(&matrix, free.len()).filter(|_| !free.is_empty());
-    let solved = plain.map(|factor| {
+    if let Some(factor) = Cholesky::new(&minor(model, p, &free), free.len()) {
         factor.solve(&mut step);
-    });
-    if solved.is_none() || step.iter().any(|s| !s.is_finite()) {
-        let n = free.len();
-        let (values, vectors) = eigen(&matrix);
-        let largest = values.iter().fold(1e-300, |m: f64, v| m.max(v.abs()));
-        step.fill(0.0);
-        for k in 0..n {
-            let value = values[k].abs().max(1e-8 * largest);
-            let along: f64 = (0..n)
-                .map(|i| vectors[i * n + k] * -gradient[free[i]])
-                .sum();
-            for i in 0..n {
-                step[i] += vectors[i * n + k] * along / value;
-            }
-        }
     }
     for (i, s) in free.iter().zip(step) {
         direction[*i] = s;
@@ -389,9 +369,9 @@ fn newton(hessian: &[f64], bound: &[i8], gradient: &[f64]) -> Vec<f64> {
     direction
 }
 
-/// The BFGS update of the Hessian of the free parameters, left out where the curvature along the
-/// step is not positive.
-fn update(hessian: &mut [f64], from: &Point, to: &Point, bound: &[i8]) {
+/// The BFGS update of the model of the Hessian of the free parameters; `false`, and nothing
+/// changed, where the curvature along the step is not positive.
+fn update(model: &mut [f64], from: &Point, to: &Point, bound: &[i8]) -> bool {
     let p = bound.len();
     let difference = |a: &[f64], b: &[f64]| -> Vec<f64> {
         (0..p)
@@ -401,18 +381,18 @@ fn update(hessian: &mut [f64], from: &Point, to: &Point, bound: &[i8]) {
     let step = difference(&to.theta, &from.theta);
     let turn = difference(&to.gradient, &from.gradient);
     let product: Vec<f64> = (0..p)
-        .map(|i| dot(&hessian[i * p..(i + 1) * p], &step))
+        .map(|i| dot(&model[i * p..(i + 1) * p], &step))
         .collect();
     let (curvature, expected) = (dot(&step, &turn), dot(&step, &product));
-    if curvature <= 1e-10 * dot(&turn, &turn).sqrt() * dot(&step, &step).sqrt() || expected <= 0.0 {
-        return;
+    if curvature <= 1e-3 * expected || expected <= 0.0 {
+        return false;
     }
     for i in 0..p {
         for j in 0..p {
-            hessian[i * p + j] +=
-                turn[i] * turn[j] / curvature - product[i] * product[j] / expected;
+            model[i * p + j] += turn[i] * turn[j] / curvature - product[i] * product[j] / expected;
         }
     }
+    true
 }
 
 /// The point with what its Hessian says about it.

@@ -93,7 +93,8 @@ pub struct Lifetime {
     /// Names of covariates that raise dropout (positive coefficient) or lower it.
     pub dropout_covariates: Vec<String>,
     /// L2 penalty on the parameters: customers × penalty × Σ parameter² is taken off the
-    /// log-likelihood, as lifetimes' `penalizer_coef` does. Default 0.
+    /// log-likelihood, with alpha and beta in the unit of the data. It is lifetimes'
+    /// `penalizer_coef` where the largest age is 1, to which lifetimes scales first. Default 0.
     pub penalty: f64,
     /// L2 penalty on the coefficients of covariates, in the same form. Default 0.
     pub covariate_penalty: f64,
