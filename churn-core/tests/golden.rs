@@ -28,12 +28,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// Every operation that a golden file may name, each of which some file must name.
-const OPERATIONS: [&str; 20] = [
+const OPERATIONS: [&str; 22] = [
     "defaults",
     "errors",
     "events.clean",
     "events.load",
     "features.build",
+    "features.many",
+    "features.needs",
     "features.population",
     "features.summary",
     "journey.lots",

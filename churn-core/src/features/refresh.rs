@@ -47,7 +47,7 @@ const CHUNK: usize = 256;
 /// let table = refresh(table, &log, &appended.touched, &spec, &population, &none)?;
 /// assert_eq!(table.column("orders")?, [1.0, 1.0, 2.0]);
 /// let whole = build_with(&log.history(as_of), &spec, &population, &none)?;
-/// assert_eq!(table.column("silence_tail")?, whole.column("silence_tail")?);
+/// assert_eq!(table.column("days_since_last")?, whole.column("days_since_last")?);
 /// # Ok::<(), churn_core::Error>(())
 /// ```
 pub fn refresh(
