@@ -339,6 +339,11 @@ typedef struct churn_journey_state churn_journey_state;
 typedef struct churn_log_stream churn_log_stream;
 
 /**
+ * A fitted churn model.
+ */
+typedef struct churn_model churn_model;
+
+/**
  * The logs of a stream, one per partition, in files that go with it. Every customer is in one
  * partition with all events.
  */
@@ -377,6 +382,11 @@ typedef struct churn_progress churn_progress;
  * An expert scorecard: points per range of each feature, added up to a churn probability.
  */
 typedef struct churn_scorecard churn_scorecard;
+
+/**
+ * Scores one row at a time; used by one thread at a time.
+ */
+typedef struct churn_scorer churn_scorer;
 
 /**
  * Churn probabilities of all customers, with the points of every factor.
@@ -2677,6 +2687,144 @@ churn_status churn_uplift_predict(const churn_uplift_model *model,
  * Frees a model; NULL is fine.
  */
 void churn_uplift_model_free(churn_uplift_model *model);
+
+/**
+ * Learns from an event log who shows no activity within a horizon. `training` and `settings` are
+ * JSON with the fields of the core's TrainingSettings and ChurnModelSettings (NULL = defaults),
+ * `progress` may be NULL.
+ */
+churn_status churn_model_fit_log(const churn_event_log *log,
+                                 const char *training,
+                                 const char *settings,
+                                 const churn_progress *progress,
+                                 churn_model **model,
+                                 churn_error **error);
+
+/**
+ * Learns from a table with one row per customer: `rows` is an Arrow C stream (moved, whatever
+ * happens) of numbers, truth values and texts, nulls missing; its column `label` holds 1 for
+ * customers who left and 0 for those who stayed. `settings` is JSON (NULL = defaults), `progress`
+ * may be NULL.
+ */
+churn_status churn_model_fit(struct ArrowArrayStream *rows,
+                             const char *label,
+                             const char *settings,
+                             const churn_progress *progress,
+                             churn_model **model,
+                             churn_error **error);
+
+/**
+ * Reads and checks a model that churn_model_to_bytes, or any language of the library, has
+ * written. Bytes of any origin are safe to read.
+ */
+churn_status churn_model_from_bytes(const uint8_t *bytes,
+                                    size_t length,
+                                    churn_model **model,
+                                    churn_error **error);
+
+/**
+ * The model as bytes for a file; it holds no training rows.
+ */
+churn_status churn_model_to_bytes(const churn_model *model,
+                                  churn_bytes **bytes,
+                                  churn_error **error);
+
+/**
+ * How the model did on rows that it had not seen: one row per learner with "learner", "weight",
+ * "roc_auc", "log_loss" and "trees"; facts: "rows", "churn_rate", "roc_auc", "log_loss", "brier",
+ * "calibration_error" of the whole.
+ */
+churn_status churn_model_report(const churn_model *model,
+                                churn_analysis **report,
+                                churn_error **error);
+
+/**
+ * Scores every customer of a feature table, with reasons in points.
+ */
+churn_status churn_model_score(const churn_model *model,
+                               const churn_feature_table *table,
+                               churn_scores **scores,
+                               churn_error **error);
+
+/**
+ * Churn probabilities of the rows of an Arrow C stream (moved, whatever happens), whose columns
+ * are found by name: an analysis with the column "churn_probability".
+ */
+churn_status churn_model_predict(const churn_model *model,
+                                 struct ArrowArrayStream *rows,
+                                 churn_analysis **analysis,
+                                 churn_error **error);
+
+/**
+ * Churn probabilities and what each column contributed: "churn_probability" and "points_<column>"
+ * for every column of training; fact "base_points". 20 points double the odds.
+ */
+churn_status churn_model_explain(const churn_model *model,
+                                 struct ArrowArrayStream *rows,
+                                 churn_analysis **analysis,
+                                 churn_error **error);
+
+/**
+ * How far columns, and the model's probabilities (the last row), have moved since training:
+ * "column", "psi", "kolmogorov_smirnov" (NaN for texts), "missing_before", "missing_now",
+ * "new_levels".
+ */
+churn_status churn_model_drift(const churn_model *model,
+                               struct ArrowArrayStream *rows,
+                               churn_analysis **analysis,
+                               churn_error **error);
+
+/**
+ * Frees a model; scorers made from it stay valid. NULL is fine.
+ */
+void churn_model_free(churn_model *model);
+
+/**
+ * A scorer of rows whose values stand in the order of `columns`, which may hold more columns than
+ * the model reads.
+ */
+churn_status churn_scorer_new(const churn_model *model,
+                              const char *const *columns,
+                              size_t column_count,
+                              churn_scorer **scorer,
+                              churn_error **error);
+
+/**
+ * The number that stands for a level of a text column in a row; NaN, which is missing, for a level
+ * that training has not seen.
+ */
+churn_status churn_scorer_level(const churn_scorer *scorer,
+                                const char *column,
+                                const char *level,
+                                double *number,
+                                churn_error **error);
+
+/**
+ * The churn probability of one row: `row` holds one number per column of the scorer, NaN where
+ * missing, levels as churn_scorer_level says.
+ */
+churn_status churn_scorer_predict(churn_scorer *scorer,
+                                  const double *row,
+                                  size_t length,
+                                  double *probability,
+                                  churn_error **error);
+
+/**
+ * Frees a scorer; NULL is fine.
+ */
+void churn_scorer_free(churn_scorer *scorer);
+
+/**
+ * Runs the whole flow as churn_win_back_run does, with the probabilities of a model in place of the
+ * scorecard.
+ */
+churn_status churn_win_back_run_with_model(const churn_event_log *log,
+                                           const char *as_of,
+                                           const churn_model *model,
+                                           const char *settings,
+                                           const churn_progress *progress,
+                                           churn_win_back **result,
+                                           churn_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"
