@@ -51,9 +51,10 @@ pub unsafe extern "C" fn churn_uplift_fit(
             .map_or(1, |arm| arm as usize + 1);
         let propensity = match propensity.is_null() {
             true => None,
-            // SAFETY: the caller hands over as many values as there are rows times arms.
             false => {
-                Some(unsafe { guard::slice(propensity, rows.saturating_mul(arms), "propensity") }?)
+                let cells = rows.saturating_mul(arms);
+                // SAFETY: the caller hands over as many values as there are rows times arms.
+                Some(unsafe { guard::slice(propensity, cells, "propensity") }?)
             }
         };
         let data = UpliftData {

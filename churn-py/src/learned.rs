@@ -426,7 +426,6 @@ impl FittedModel {
 /// A model judged on rows that it has not seen, fold by fold.
 #[pyfunction]
 #[pyo3(signature = (data, target, splits, *, weights=None, groups=None, progress=None, **settings))]
-#[expect(clippy::too_many_arguments, reason = "keywords of one Python function")]
 pub(crate) fn cross_validate<'py>(
     data: &Bound<'py, PyAny>,
     target: &Bound<'py, PyAny>,
@@ -470,7 +469,6 @@ const FOLD_MEASURES: [(&str, FoldMeasure); 5] = [
 /// Compares all combinations of settings by cross-validation.
 #[pyfunction]
 #[pyo3(signature = (data, target, splits, axes, *, weights=None, groups=None, search=None, progress=None, **settings))]
-#[expect(clippy::too_many_arguments, reason = "keywords of one Python function")]
 pub(crate) fn search<'py>(
     data: &Bound<'py, PyAny>,
     target: &Bound<'py, PyAny>,

@@ -89,7 +89,7 @@ impl Bootstrap {
         let replicates: Vec<Result<f64>> = (0..self.replicates)
             .into_par_iter()
             .map_init(
-                || vec![Vec::with_capacity(labels.len()); 3],
+                || [const { Vec::new() }; 3],
                 |drawn, replicate| {
                     let rows = self.draw(replicate, labels, weights, &classes)?;
                     for column in drawn.iter_mut() {

@@ -95,10 +95,11 @@ pub fn mutual_information(frame: &Frame<'_>, target: &[f64], bins: usize) -> Res
             .each_ref()
             .map(|c| c.len() as f64 / target.len() as f64);
         let mut information = 0.0;
-        for k in 0..parts[0].len() {
-            let all = weight[0] * parts[0][k] + weight[1] * parts[1][k];
+        for (first, second) in parts[0].iter().zip(&parts[1]) {
+            let shares = [*first, *second];
+            let all = weight[0] * shares[0] + weight[1] * shares[1];
             for class in 0..2 {
-                let joint = weight[class] * parts[class][k];
+                let joint = weight[class] * shares[class];
                 if joint > 0.0 {
                     information += joint * (joint / (all * weight[class])).ln();
                 }

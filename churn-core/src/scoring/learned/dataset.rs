@@ -479,7 +479,7 @@ mod tests {
                 .outcomes(&settings.churn, None)
                 .unwrap()
                 .labels();
-            for i in 0..table.len() {
+            for (i, label) in labels.iter().enumerate() {
                 let (last, orders) = (
                     table.column("days_since_last").unwrap()[i],
                     table.column("orders").unwrap()[i],
@@ -493,7 +493,7 @@ mod tests {
                 } else {
                     assert_eq!(data.customer(rows), table.customers().get(i));
                     assert_eq!(data.as_of(rows), *at);
-                    assert_eq!(data.target()[rows], labels[i]);
+                    assert_eq!(data.target()[rows], *label);
                     assert_eq!(silence[rows], last);
                     rows += 1;
                 }

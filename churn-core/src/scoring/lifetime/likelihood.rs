@@ -143,15 +143,11 @@ pub(super) fn log_likelihood<K: Kernel>(
     total
 }
 
-fn table<T: Send>(entries: &[Entry], make: impl Fn(&Entry) -> T + Sync) -> Vec<T> {
+fn table<T: Send>(entries: &[Entry], make: impl Fn(&Entry) -> T + Sync + Send) -> Vec<T> {
     if entries.len() <= TABLE {
         return entries.iter().map(make).collect();
     }
-    entries
-        .par_iter()
-        .with_min_len(TABLE)
-        .map(|entry| make(entry))
-        .collect()
+    entries.par_iter().with_min_len(TABLE).map(make).collect()
 }
 
 /// `ln(1 + e^z)` and its derivative, the probability that belongs to the odds `e^z`.

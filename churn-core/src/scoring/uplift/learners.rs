@@ -9,6 +9,8 @@ use crate::progress::Progress;
 use crate::scoring::learned::{Column, Frame};
 
 /// A fitted learner of one treatment.
+// A model holds a handful of learners: their size does not matter.
+#[expect(clippy::large_enum_variant, reason = "few of them live at a time")]
 #[derive(Debug, Clone)]
 pub(super) enum Learner {
     /// One model; the treatment is part of its columns.

@@ -123,11 +123,9 @@ fn asks(constraints: &Constraints) -> bool {
     let offers = constraints.offers.iter().map(|limit| limit.min);
     let actions = constraints.actions.iter().map(|limit| limit.min);
     let minima = channels.chain(offers).chain(actions).flatten();
-    let shares = constraints.segments.iter();
+    let mut shares = constraints.segments.iter();
     minima.max().unwrap_or(0) > 0
-        || shares
-            .map(|limit| limit.of == ShareOf::Plan || limit.min_share.is_some())
-            .any(|asks| asks)
+        || shares.any(|limit| limit.of == ShareOf::Plan || limit.min_share.is_some())
         || constraints
             .needs
             .iter()

@@ -34,7 +34,7 @@ fn random(seed: u64, rows: usize, kinds: usize, minima: bool) -> Problem {
         offsets: vec![0],
         ..Problem::default()
     };
-    let rounded = seed % 3 == 0;
+    let rounded = seed.is_multiple_of(3);
     for _ in 0..rows {
         p.classes.push(random.pick(&[1.0, 1.0, 1.0]) as u32);
         for kind in 0..kinds {

@@ -7,7 +7,7 @@ use crate::scoring::learned::{Link, MISSING_LEVEL};
 pub(crate) fn example(rows: usize, seed: u64) -> (Frame<'static>, Vec<f64>) {
     let mut random = Random::new(seed, 0);
     let names: Vec<String> = (0..12).map(|l| format!("level {l:02}")).collect();
-    let mut numbers = vec![Vec::with_capacity(rows); 9];
+    let mut numbers: [Vec<f64>; 9] = Default::default();
     let (mut codes, mut target) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
     for _ in 0..rows {
         let x: Vec<f64> = (0..9).map(|_| random.normal()).collect();

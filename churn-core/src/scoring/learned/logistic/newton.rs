@@ -310,8 +310,8 @@ impl Problem<'_> {
                 *a += b;
             }
         }
-        for j in 0..p {
-            sum.gradient[j] += self.ridge(j) * beta[j];
+        for (j, coefficient) in beta.iter().enumerate() {
+            sum.gradient[j] += self.ridge(j) * coefficient;
             sum.hessian[j * p + j] += self.ridge(j);
         }
         sum
