@@ -468,6 +468,7 @@ const FOLD_MEASURES: [(&str, FoldMeasure); 5] = [
 
 /// Compares all combinations of settings by cross-validation.
 #[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "keywords of one Python function")]
 #[pyo3(signature = (data, target, splits, axes, *, weights=None, groups=None, search=None, progress=None, **settings))]
 pub(crate) fn search<'py>(
     data: &Bound<'py, PyAny>,

@@ -106,8 +106,11 @@ pub(crate) fn run<T: Send>(
             call(&Progress::new(&|update| watch.note(update)))
         });
         let mut stopped = Ok(());
+        // The first question comes soon, so that short work can be stopped as well.
+        let mut pause = Duration::from_millis(1);
         while !watch.finished.load(Ordering::Acquire) {
-            py.detach(|| thread::park_timeout(POLL));
+            py.detach(|| thread::park_timeout(pause));
+            pause = (2 * pause).min(POLL);
             if stopped.is_ok() {
                 stopped = py.check_signals().and_then(|()| watch.tell(observer));
                 if stopped.is_err() {

@@ -13,17 +13,6 @@ use crate::errors::OrRaise;
 use crate::evaluation::answer;
 use crate::{convert, progress, settings};
 
-fn truths(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<Vec<bool>> {
-    let values = convert::vector(what, cells)?;
-    let read = |(row, value): (usize, &f64)| match value {
-        0.0 => Ok(false),
-        1.0 => Ok(true),
-        _ => Err(churn_core::Error::invalid_value(what, row, "0 or 1", value)),
-    };
-    let truths: churn_core::Result<Vec<bool>> = values.iter().enumerate().map(read).collect();
-    truths.or_raise(cells.py())
-}
-
 /// Every uplift metric of a ranking, each under the name of its definition.
 #[pyfunction]
 #[pyo3(signature = (score, treated, outcome, *, k=0.3, buckets=30))]
@@ -36,7 +25,7 @@ pub(crate) fn uplift_metrics<'py>(
     buckets: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
     let score = convert::vector("uplift.score", score)?;
-    let treated = truths("uplift.treated", treated)?;
+    let treated = convert::flag_column("uplift.treated", treated)?;
     let outcome = convert::vector("uplift.outcome", outcome)?;
     let metrics = py.detach(|| uplift::all(&score, &treated, &outcome, k, buckets));
     answer(py, &metrics.or_raise(py)?)
@@ -53,7 +42,7 @@ pub(crate) fn uplift_curve<'py>(
     kind: &str,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let score = convert::vector("uplift.score", score)?;
-    let treated = truths("uplift.treated", treated)?;
+    let treated = convert::flag_column("uplift.treated", treated)?;
     let outcome = convert::vector("uplift.outcome", outcome)?;
     let cuts = Cuts::new(&score, &treated, &outcome).or_raise(py)?;
     let curve = cuts.curve_named(kind).or_raise(py)?;
@@ -73,7 +62,7 @@ pub(crate) fn uplift_at_k(
     strategy: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<f64> {
     let score = convert::vector("uplift.score", score)?;
-    let treated = truths("uplift.treated", treated)?;
+    let treated = convert::flag_column("uplift.treated", treated)?;
     let outcome = convert::vector("uplift.outcome", outcome)?;
     let strategy = match strategy {
         None => UpliftAtK::Overall,
@@ -90,7 +79,7 @@ pub(crate) fn propensity_scores<'py>(
     outcome: &Bound<'py, PyAny>,
     propensity: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let treated = truths("uplift.treated", treated)?;
+    let treated = convert::flag_column("uplift.treated", treated)?;
     let outcome = convert::vector("uplift.outcome", outcome)?;
     let propensity = convert::vector("uplift.propensity", propensity)?;
     let scores = inverse_propensity_scores(&treated, &outcome, &propensity).or_raise(py)?;

@@ -87,7 +87,8 @@ def test_rounds_and_contracts():
 
 def test_a_summary_of_a_log_is_scored():
     shop = churn.Shop(customers=400, days=300, seed=3).open()
-    summary = shop.log.summarize(shop.log.time_range[1])
+    log = shop.log()
+    summary = log.summarize(log.time_range[1])
     model = lifetime.MbgNbd().fit(summary)
     scores = model.score(summary, 30)
     assert len(scores.churn_probability) == len(summary)

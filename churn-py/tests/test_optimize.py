@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parents[2] / "churn-core" / "tests" / "golden" / "optimi
 def facts_of(inputs: dict[str, Any]) -> churn.Facts:
     own = table(inputs)
     scores = churn.Scorecard().score(own)
-    return churn.Facts(own, scores, [churn.RiskTiers().assign(scores), churn.Grid().assign(own)])
+    return churn.Facts(own, scores, [churn.RiskTiers().assign(scores), churn.Grid.rf25().assign(own)])
 
 
 def made(inputs: dict[str, Any]) -> churn.Plan:

@@ -8,11 +8,12 @@
 
 Or step by step: EventLog -> features -> Scorecard.score -> RiskTiers.assign, Grid.assign ->
 Facts, Playbook -> match_actions, or optimize for the largest profit under a budget -> Journey,
-ContactPolicy, JourneyEngine.step or replay. Learned models: ChurnModel. Experiments and uplift:
+ContactPolicy, JourneyEngine.step or replay. Learned models: ChurnModel; buying without contracts:
+churn.lifetime; experiments and uplift:
 churn.experiment, churn.uplift.
 """
 
-from . import experiment, metrics, selection, uplift
+from . import experiment, lifetime, metrics, selection, uplift
 from ._churn import (
     Allocation,
     ContactPolicy,
@@ -153,6 +154,7 @@ __all__ = [
     "hold_out_stratified",
     "lifecycle",
     "lifecycle_over_time",
+    "lifetime",
     "logrank",
     "lot",
     "match_actions",
