@@ -94,7 +94,7 @@ def test_a_summary_of_a_log_is_scored():
     assert len(scores.churn_probability) == len(summary)
     assert scores.reasons(scores.customers[0])
     table = model.features(summary, 30)
-    np.testing.assert_allclose(table["no_purchase_probability"], scores.churn_probability)
+    np.testing.assert_allclose(table.column("no_purchase_probability"), scores.churn_probability)
 
 
 def test_mistakes_name_the_row():

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from ._churn import EventLog, FeatureTable, FittedModel, Scores, TrainingData, drivers
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from .types import Language, Progress
+    from .types import Language, Progress, TrainingSettings
 
     Floats = npt.NDArray[np.float64]
 else:
@@ -108,7 +108,12 @@ class ChurnModel:
         return self
 
     def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+        from sklearn.utils import (  # type: ignore[import-not-found,unused-ignore]
+            ClassifierTags,
+            InputTags,
+            Tags,
+            TargetTags,
+        )
 
         return Tags(
             estimator_type="classifier",
@@ -167,7 +172,7 @@ class ChurnModel:
             raise TypeError(f"fit: {names} is for event logs; X is none")
         if isinstance(X, TrainingData):
             return self._fitted(FittedModel.fit_data(X, progress=progress, **self._settings()))
-        names, table, width = _table(X)
+        columns, table, width = _table(X)
         target, classes = _labels(y, len(_first(table)))
         weights = None if sample_weight is None else _weights(sample_weight, len(target))
         if weights is not None and not (np.isin([0.0, 1.0], target[weights > 0]).all()):
@@ -183,7 +188,7 @@ class ChurnModel:
             progress=progress,
             **self._settings(),
         )
-        return self._fitted(model, names, width, classes)
+        return self._fitted(model, columns, width, classes)
 
     def fit_log(
         self,
@@ -199,7 +204,8 @@ class ChurnModel:
         """
         if horizon is not None:
             training["churn"] = {**training.get("churn", {}), "horizon_days": horizon}
-        model = FittedModel.fit_log(log, training, progress=progress, **self._settings())
+        settings = cast("TrainingSettings", training)
+        model = FittedModel.fit_log(log, settings, progress=progress, **self._settings())
         return self._fitted(model)
 
     def _fitted(
@@ -248,7 +254,8 @@ class ChurnModel:
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The more probable class of each row."""
         churn = self.predict_proba(X)[:, 1]
-        return self.classes_[(churn > 0.5).astype(int)]
+        classes: npt.NDArray[Any] = self.classes_[(churn > 0.5).astype(int)]
+        return classes
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float | Scores:
         """Share of right classes; of a feature table without labels, its scores with reasons."""
@@ -444,10 +451,12 @@ def _largest_first(names: Sequence[str], values: Floats) -> dict[str, float]:
 
 def _not_fitted() -> type[Exception]:
     try:
-        from sklearn.exceptions import NotFittedError
+        from sklearn.exceptions import (  # type: ignore[import-not-found,unused-ignore]
+            NotFittedError,
+        )
     except ImportError:
         return ValueError
-    return NotFittedError  # type: ignore[no-any-return]
+    return NotFittedError  # type: ignore[no-any-return,unused-ignore]
 
 
 def _warning() -> type[Warning]:
