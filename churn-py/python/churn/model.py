@@ -108,7 +108,7 @@ class ChurnModel:
         return self
 
     def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import (  # type: ignore[import-not-found,unused-ignore]
+        from sklearn.utils import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
             ClassifierTags,
             InputTags,
             Tags,
@@ -451,7 +451,7 @@ def _largest_first(names: Sequence[str], values: Floats) -> dict[str, float]:
 
 def _not_fitted() -> type[Exception]:
     try:
-        from sklearn.exceptions import (  # type: ignore[import-not-found,unused-ignore]
+        from sklearn.exceptions import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
             NotFittedError,
         )
     except ImportError:
