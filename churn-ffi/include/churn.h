@@ -2534,8 +2534,8 @@ churn_status churn_journey_replay_compare(const churn_journey_replay *replay,
 
 /**
  * Writes the calendar, one row per day, as an Arrow C stream: "date", "entered", "left",
- * "contacts", one count per channel ("contacts_<channel>"), "held_out", counts per rule
- * ("held_<rule>", "skipped_<rule>"), "cost". The stream is independent of the replay; release it.
+ * "contacts", one count per channel ("contacts_CHANNEL"), "held_out", counts per rule
+ * ("held_RULE", "skipped_RULE"), "cost". The stream is independent of the replay; release it.
  * What stood in `stream` is overwritten.
  */
 churn_status churn_journey_replay_export_days(const churn_journey_replay *replay,
@@ -2756,7 +2756,7 @@ churn_status churn_model_predict(const churn_model *model,
                                  churn_error **error);
 
 /**
- * Churn probabilities and what each column contributed: "churn_probability" and "points_<column>"
+ * Churn probabilities and what each column contributed: "churn_probability" and "points_COLUMN"
  * for every column of training; fact "base_points". 20 points double the odds.
  */
 churn_status churn_model_explain(const churn_model *model,

@@ -548,8 +548,8 @@ pub unsafe extern "C" fn churn_journey_replay_compare(
 }
 
 /// Writes the calendar, one row per day, as an Arrow C stream: "date", "entered", "left",
-/// "contacts", one count per channel ("contacts_<channel>"), "held_out", counts per rule
-/// ("held_<rule>", "skipped_<rule>"), "cost". The stream is independent of the replay; release it.
+/// "contacts", one count per channel ("contacts_CHANNEL"), "held_out", counts per rule
+/// ("held_RULE", "skipped_RULE"), "cost". The stream is independent of the replay; release it.
 /// What stood in `stream` is overwritten.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_journey_replay_export_days(

@@ -251,7 +251,7 @@ pub unsafe extern "C" fn churn_model_predict(
     unsafe { guard(error, body) }
 }
 
-/// Churn probabilities and what each column contributed: "churn_probability" and "points_<column>"
+/// Churn probabilities and what each column contributed: "churn_probability" and "points_COLUMN"
 /// for every column of training; fact "base_points". 20 points double the odds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_model_explain(
