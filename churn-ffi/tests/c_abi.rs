@@ -97,6 +97,8 @@ fn run(program: &Path, arguments: &[&str]) -> String {
     let leaks = u8::from(cfg!(target_os = "linux"));
     let output = Command::new(program)
         .args(arguments)
+        // What a program writes stays in the build's own folder.
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .env(
             "ASAN_OPTIONS",
             format!("detect_leaks={leaks}:abort_on_error=0"),

@@ -91,3 +91,16 @@ pub(crate) fn defaults<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, 
     let text = churn_core::defaults::json(name).or_raise(py)?;
     from_json_text(py, &text)
 }
+
+/// Settings as Python shows them: `Name(setting=value, …)`.
+pub(crate) fn shown(name: &str, settings: &impl serde::Serialize) -> String {
+    let fields = match serde_json::to_value(settings) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let pairs: Vec<String> = fields
+        .iter()
+        .map(|(field, value)| format!("{field}={value}"))
+        .collect();
+    format!("{name}({})", pairs.join(", "))
+}

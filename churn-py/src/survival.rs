@@ -97,7 +97,7 @@ impl KaplanMeier {
     }
 
     fn __repr__(&self) -> String {
-        format!("{:?}", self.0)
+        settings::shown("KaplanMeier", &self.0)
     }
 }
 
@@ -181,7 +181,7 @@ impl NelsonAalen {
     }
 
     fn __repr__(&self) -> String {
-        format!("{:?}", self.0)
+        settings::shown("NelsonAalen", &self.0)
     }
 }
 
@@ -309,7 +309,7 @@ impl CoxPH {
     }
 
     fn __repr__(&self) -> String {
-        format!("{:?}", self.0)
+        settings::shown("CoxPH", &self.0)
     }
 }
 
@@ -532,7 +532,7 @@ impl WeibullAFT {
     }
 
     fn __repr__(&self) -> String {
-        format!("{:?}", self.0)
+        settings::shown("WeibullAFT", &self.0)
     }
 }
 

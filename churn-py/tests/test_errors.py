@@ -120,7 +120,7 @@ def test_wrong_types(data, part):
     assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("dtype", [">f8", "c16", "f2"])
+@pytest.mark.parametrize("dtype", [">f8", "c16", "f2", "?"])
 def test_arrays_that_cannot_be_read(dtype):
     error = refused({**GOOD, "value": np.array([1, 2, 3], dtype=dtype)})
     assert error.what == "events.value"

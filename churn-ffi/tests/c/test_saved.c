@@ -44,7 +44,7 @@ static void logs_and_tables_come_back(void) {
     OK(churn_event_log_save(log, NULL, &bytes, &error));
     size_t count = churn_bytes_len(bytes);
     OK(churn_event_log_load(churn_bytes_data(bytes), count, NULL, &loaded, &error));
-    const char *path = "/tmp/churn-test-saved.churn";
+    const char *path = "churn-test-saved.churn";
     OK(churn_event_log_save_file(log, path, NULL, &error));
     OK(churn_event_log_load_file(path, NULL, &again, &error));
     CHECK(remove(path) == 0);

@@ -28,7 +28,7 @@ static churn_columns *columns(size_t from, size_t rows) {
 static churn_partitioned_log *stream_of_all(void) {
     churn_error *error = NULL;
     churn_log_stream *stream = NULL;
-    OK(churn_log_stream_new("/tmp", "{\"partitions\": 5}", NULL, &stream, &error));
+    OK(churn_log_stream_new(".", "{\"partitions\": 5}", NULL, &stream, &error));
     for (size_t from = 0; from < ROWS; from += 1500) {
         churn_columns *batch = columns(from, 1500);
         OK(churn_log_stream_push(stream, batch, NULL, &error));
@@ -117,7 +117,7 @@ static void rows_are_named_in_the_stream(void) {
     churn_error_free(error);
     error = NULL;
 
-    const char *path = "/tmp/churn-test-stream.csv";
+    const char *path = "churn-test-stream.csv";
     FILE *file = fopen(path, "wb");
     CHECK(file != NULL);
     fputs("customer,time,value\n", file);
@@ -141,8 +141,8 @@ static void rows_are_named_in_the_stream(void) {
 static void a_file_longer_than_a_batch(void) {
     churn_error *error = NULL;
     churn_log_stream *stream = NULL;
-    OK(churn_log_stream_new("/tmp", "{\"partitions\": 3}", NULL, &stream, &error));
-    const char *path = "/tmp/churn-test-stream-2.csv";
+    OK(churn_log_stream_new(".", "{\"partitions\": 3}", NULL, &stream, &error));
+    const char *path = "churn-test-stream-2.csv";
     FILE *file = fopen(path, "wb");
     CHECK(file != NULL);
     fputs("who;day\n", file);

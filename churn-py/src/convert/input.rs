@@ -141,7 +141,7 @@ pub(crate) fn numbers(columns: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Vec<f
 
 /// Numbers from an array or a list; missing cells are NaN.
 pub(crate) fn vector(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
-    let array = column(what, cells)?;
+    let array = column_or_truths(what, cells)?;
     match floats(&array) {
         Some(numbers) => Ok(numbers),
         None => {
@@ -174,7 +174,7 @@ pub(crate) fn frame(data: &Bound<'_, PyAny>) -> PyResult<Frame<'static>> {
         let name: String = name
             .extract()
             .map_err(|_| wrong_type("data", "column names in text", &name))?;
-        let array = column(&name, &cells)?;
+        let array = column_or_truths(&name, &cells)?;
         if let Some((_, first)) = columns.first()
             && first.len() != array.len()
         {
@@ -265,6 +265,23 @@ fn import(capsule: &Bound<'_, PyAny>) -> PyResult<FFI_ArrowArrayStream> {
     Ok(unsafe { FFI_ArrowArrayStream::from_raw(stream.as_ptr()) })
 }
 
+/// A column for a model or a measure, where truth values stand for 0 and 1; events have none.
+fn column_or_truths(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
+    let array = match cells.hasattr("to_numpy")? {
+        true => &cells.call_method0("to_numpy")?,
+        false => cells,
+    };
+    let is_truth = match array.getattr("dtype") {
+        Ok(dtype) => dtype.getattr("kind")?.extract::<String>()? == "b",
+        Err(_) => false,
+    };
+    match is_truth {
+        // Truth values have no counterpart in buffers of numbers: 0 and 1 in the same bytes.
+        true => column(what, &array.call_method1("view", ("u1",))?),
+        false => column(what, array),
+    }
+}
+
 /// One column from a numpy array, any other buffer of numbers, or a sequence of Python objects.
 fn column(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     let cells = match cells.hasattr("to_numpy")? {
@@ -277,8 +294,6 @@ fn column(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     };
     match kind.as_deref() {
         Some("M") => return times(what, cells),
-        // Truth values have no counterpart in buffers of numbers: 0 and 1 in the same bytes.
-        Some("b") => return column(what, &cells.call_method1("view", ("u1",))?),
         // Object and text arrays: their cells are Python objects.
         Some("O" | "U" | "T") => return objects(what, &cells.call_method0("tolist")?),
         _ => {}
