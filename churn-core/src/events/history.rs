@@ -109,6 +109,11 @@ impl<'l> History<'l> {
                 })
                 .collect()
         };
+        self.rows(rows)
+    }
+
+    /// The same past of the customers in these rows, which ascend.
+    pub(crate) fn rows(&self, rows: Vec<u32>) -> History<'l> {
         History {
             log: self.log,
             as_of: self.as_of,
