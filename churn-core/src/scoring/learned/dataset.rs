@@ -10,6 +10,7 @@
 //! are all it takes.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -147,6 +148,19 @@ pub struct TrainingData {
     excluded: Excluded,
 }
 
+/// Features that tell how long a customer has been silent, and whether they grow (1) or fall (−1)
+/// with the silence.
+const SILENCE: [(&str, i8); 8] = [
+    ("days_since_last", 1),
+    ("days_since_last_activity", 1),
+    ("days_since_last_view", 1),
+    ("recency_score", -1),
+    ("silence_tail", -1),
+    ("expected_next_days", -1),
+    ("overdue_p80_days", -1),
+    ("overdue_p95_days", -1),
+];
+
 impl TrainingData {
     /// Describes the customers of a log at each cut-off and labels them.
     ///
@@ -263,6 +277,18 @@ impl TrainingData {
     /// What the columns mean.
     pub fn features(&self) -> &[FeatureInfo] {
         &self.infos
+    }
+
+    /// The features that tell how long a customer has been silent, with 1 where they grow and −1 where
+    /// they fall with the silence: what
+    /// [`monotone_silence`](super::ChurnModelSettings::monotone_silence) adds to
+    /// [`Boosting::monotone`](super::Boosting::monotone).
+    pub fn silence(&self) -> BTreeMap<String, i8> {
+        let here = |name: &str| self.infos.iter().any(|info| info.name == name);
+        let known = SILENCE.iter().filter(|(name, _)| here(name));
+        known
+            .map(|(name, way)| ((*name).to_owned(), *way))
+            .collect()
     }
 
     /// The definition that made the labels.
@@ -513,6 +539,27 @@ mod tests {
             for j in 0..data.features().len() {
                 let here = data.values[j * data.len() + row];
                 assert_eq!(here.to_bits(), table.column_at(j)[there].to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn features_of_silence_grow_and_fall_with_it() {
+        let log = shop();
+        let data = TrainingData::build(&log, &settings(""), &Progress::none()).unwrap();
+        // Every name is that of a feature, and a longer silence moves it the way that is stated.
+        assert_eq!(data.silence().len(), SILENCE.len());
+        let last = log.day_after_last().unwrap();
+        let later = AsOf::new(last.instant().plus_days(40.0));
+        let spec = FeatureSpec::default();
+        let tables = build_many(&log, &[last, later], &spec, &Progress::none()).unwrap();
+        for (name, way) in data.silence() {
+            let (now, then) = (tables[0].column(&name), tables[1].column(&name));
+            for (now, then) in now.unwrap().iter().zip(then.unwrap()) {
+                // Scores are relative to the population, whose silence grows as well.
+                if name != "recency_score" && !now.is_nan() {
+                    assert!((then - now) * f64::from(way) >= 0.0, "{name}: {now} {then}");
+                }
             }
         }
     }
