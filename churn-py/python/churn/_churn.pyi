@@ -1419,6 +1419,9 @@ class TrainingData(Table):
     def target(self) -> npt.NDArray[np.float64]:
         """The labels: 1 = churned, 0 = stayed."""
     @property
+    def silence(self) -> dict[str, int]:
+        """Features that tell the silence: 1 where they grow with it, -1 where they fall."""
+    @property
     def groups(self) -> npt.NDArray[np.float64]:
         """A number for each row that is the same for rows of the same customer."""
     @property

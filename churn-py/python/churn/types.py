@@ -550,6 +550,8 @@ class ChurnModelSettings(TypedDict, total=False):
     boosting: Mapping[str, Any]
     forest: Mapping[str, Any]
     tree: Mapping[str, Any]
+    svm: Mapping[str, Any]
+    monotone_silence: bool
     seed: int
 
 
