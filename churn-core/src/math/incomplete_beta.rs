@@ -111,18 +111,17 @@ mod tests {
         }
     }
 
-    /// scipy 1.16: special.betainc.
     #[test]
-    fn known_values() {
+    fn closed_forms() {
         let close = |got: f64, want: f64| assert!((got / want - 1.0).abs() < 1e-12, "{got} {want}");
-        // Closed forms: I_z(a, 1) = z^a.
+        // I_z(a, 1) = z^a.
         close(
             beta_tail(2.5, 1.0, 3.0, ln_beta(2.5, 1.0)),
             0.25_f64.powf(2.5),
         );
         close(
             beta_tail(0.6, 1.0, 1e9, ln_beta(0.6, 1.0)),
-            1e9_f64.powf(-0.6),
+            (1e9_f64 + 1.0).powf(-0.6),
         );
         close(beta_tail(1.0, 2.0, 1.0, ln_beta(1.0, 2.0)), 0.75);
         assert_eq!(beta_tail(3.0, 2.0, 0.0, ln_beta(3.0, 2.0)), 1.0);

@@ -172,8 +172,9 @@ struct Blend {
     /// gaps are longer.
     steps: Vec<(f64, f64)>,
     measured: f64,
-    /// The model's share of gaps beyond all of them.
+    /// The share of gaps beyond all of them, and how much of the model's share that is.
     beyond: f64,
+    scale: f64,
 }
 
 impl Blend {
@@ -206,8 +207,16 @@ impl Blend {
             };
         }
         let end = steps.last().map_or(0.0, |step| step.0);
+        // No more can come back later than are left.
+        let model_beyond = model.tail(end);
+        let beyond = model_beyond.min(left);
         Blend {
-            beyond: model.tail(end),
+            beyond,
+            scale: if beyond > 0.0 {
+                beyond / model_beyond
+            } else {
+                0.0
+            },
             model,
             steps,
             measured: measured as f64,
@@ -228,7 +237,9 @@ impl Blend {
             .steps
             .partition_point(|(length, share)| self.tail(*length, *share) > level);
         let Some((end, _)) = self.steps.get(next) else {
-            return self.model.quantile(level);
+            let scale = self.measured * self.scale + MODEL_WEIGHT;
+            let model = level * (self.measured + MODEL_WEIGHT) / scale;
+            return self.model.quantile(model.min(1.0 - 1e-12));
         };
         let (start, share) = match next {
             0 => (0.0, 1.0),

@@ -17,7 +17,7 @@ pub(in crate::features) fn fit(moments: &GroupPrior, mut sample: Sample, as_of: 
         weight,
         relative_variance,
     } = *moments;
-    let pace = ShopPace::learn(&sample, today, mean);
+    let pace = ShopPace::learn(&sample, today);
     let time = ShopTime::new(&pace);
     let mut groups: [Vec<Spell>; GROUPS] = Default::default();
     for buyer in sample.buyers() {
@@ -43,9 +43,10 @@ pub(in crate::features) fn fit(moments: &GroupPrior, mut sample: Sample, as_of: 
             push(&known, sum, silence.max(0.0), false);
         }
     }
-    let curves = groups.iter_mut().enumerate().map(|(group, spells)| {
-        fit_curve(group, spells, weight, relative_variance)
-    });
+    let curves = groups
+        .iter_mut()
+        .enumerate()
+        .map(|(group, spells)| fit_curve(group, spells, weight, relative_variance));
     GapPrior {
         mean_days: mean,
         weight,

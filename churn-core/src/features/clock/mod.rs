@@ -18,8 +18,9 @@
 //! integrated out, which leaves a beta prime law; μ is its mean. *Measured* is what the shop's gaps
 //! say: closed gaps and, as censored, the silences of today. Customers without contract leave
 //! unseen; S levels off at their share, S(e), which is taken out (Maller & Zhou 1992), so that the
-//! curve is about those who come back: an alarm at P(R ≥ r) = 5 % is false for 5 % of them. Of gaps longer than any that could be seen
-//! (beyond e) the model speaks alone, and all else is measured within what it leaves. Each of
+//! curve is about those who come back: an alarm at P(R ≥ r) = 5 % is false for 5 % of them. Of gaps longer
+//! than any that could be seen (beyond e) the model speaks, up to the share S(e) of those not back; all
+//! else is measured within what it leaves. Each of
 //! seven groups (0, 1, 2, 3 to 5, 6 and more gaps known, the last two parted into the more and
 //! the less regular) has a curve of its own.
 //!

@@ -1,8 +1,10 @@
 //! How fast the days of the shop went by: what happened to everybody is nobody's silence.
 //!
-//! On each day d, c customers end a gap of those who are at risk, that is whose last purchase is at
-//! most three mean gaps ago. The share of the surrounding 91 days (45 before, 45 after, as far as
-//! they have passed) makes e expected. With gamma distributed pace of mean 1 and variance v,
+//! A customer who bought a days ago buys today with the chance h(a), which is counted over the whole
+//! past (for those with one purchase day apart from the others). On day d, c customers bought again
+//! where the sum of chances makes e expected, times what the surrounding 91 days (45 before, 45
+//! after, as far as they have passed) had more or less than expected. With gamma distributed pace of
+//! mean 1 and variance v,
 //!
 //! ```text
 //! pace = (c + 1/v) / (e + 1/v)       v = (Σ (c − e)² − Σ e) / Σ e²
@@ -21,10 +23,10 @@ use crate::time::MICROS_PER_DAY;
 const MOST_DAYS: i64 = 1_096;
 /// Days before and behind that count as around a day.
 const AROUND: usize = 45;
-/// Mean gaps for which a customer is at risk.
-const AT_RISK: f64 = 3.0;
 /// Of fewer closed gaps no pace is learned.
 const LEAST_GAPS: f64 = 1_000.0;
+/// Where fewer are expected around a day, nothing is.
+const LEAST_CHANCES: f64 = 1e-6;
 /// A day counts at least and at most so much.
 const PACES: (f64, f64) = (0.2, 5.0);
 
@@ -70,45 +72,26 @@ impl ShopPace {
     }
 
     /// Learns from all days before `today`.
-    pub(super) fn learn(sample: &Sample, today: i64, mean_days: f64) -> Self {
-        let horizon = (AT_RISK * mean_days).ceil().clamp(1.0, 1e6) as i64;
+    pub(super) fn learn(sample: &Sample, today: i64) -> Self {
         let earliest = sample.buyers().map(|buyer| i64::from(buyer.days[0])).min();
         let first = match earliest {
-            Some(day) if day < today => (day + 1).max(today - MOST_DAYS),
+            Some(day) if day + 1 < today => (day + 1).max(today - MOST_DAYS),
             _ => return ShopPace::default(),
         };
-        let n = (today - first).max(0) as usize;
-        let (mut closed, mut risk) = (vec![0.0; n], vec![0.0; n + 1]);
-        // Days from..=to are at risk.
-        let mut at_risk = |from: i64, to: i64| {
-            let (from, to) = (from.max(first), to.min(today - 1));
-            if from <= to {
-                risk[(from - first) as usize] += 1.0;
-                risk[(to - first) as usize + 1] -= 1.0;
+        let spans = spans(sample, first, today);
+        let n = (today - first) as usize;
+        let chances = Chances::count(&spans, n);
+        let (mut closed, mut expected) = (vec![0.0; n], vec![0.0; n]);
+        for span in &spans {
+            let chances = chances.of(span);
+            for (day, chance) in expected[span.days()].iter_mut().zip(chances) {
+                *day += chance;
             }
-        };
-        for buyer in sample.buyers() {
-            for pair in buyer.days.windows(2) {
-                let (start, end) = (i64::from(pair[0]), i64::from(pair[1]));
-                at_risk(start + 1, end.min(start + horizon));
-                if end - start <= horizon && (first..today).contains(&end) {
-                    closed[(end - first) as usize] += 1.0;
-                }
-            }
-            if buyer.open {
-                let last = i64::from(buyer.days[buyer.days.len() - 1]);
-                at_risk(last + 1, last + horizon);
+            if span.closed {
+                closed[span.to - 1] += 1.0;
             }
         }
-        let mut count = 0.0;
-        let risk: Vec<f64> = risk[..n]
-            .iter()
-            .map(|change| {
-                count += change;
-                count
-            })
-            .collect();
-        match paces(&closed, &risk) {
+        match paces(&closed, &expected) {
             days if days.is_empty() => ShopPace::default(),
             days => ShopPace {
                 first_day: first,
@@ -118,8 +101,85 @@ impl ShopPace {
     }
 }
 
-/// The pace of days on which so many gaps ended of so many; empty where it is the same throughout.
-fn paces(closed: &[f64], risk: &[f64]) -> Vec<f64> {
+/// Days on which a customer was at risk of buying again.
+struct Span {
+    /// Counted from the first day of all; `to` is not one of them.
+    from: usize,
+    to: usize,
+    /// Days since the last purchase on day `from`, at least 1.
+    age: usize,
+    /// Whether there was more than one purchase day before.
+    again: bool,
+    /// Whether the customer bought on the last of them.
+    closed: bool,
+}
+
+impl Span {
+    fn days(&self) -> std::ops::Range<usize> {
+        self.from..self.to
+    }
+}
+
+/// Where customers were at risk from `first` on and before `today`, up to [`MOST_DAYS`] after a purchase.
+fn spans(sample: &Sample, first: i64, today: i64) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for buyer in sample.buyers() {
+        let after = buyer.days[1..].iter().map(|day| i64::from(*day));
+        let ends = after.chain(buyer.open.then_some(i64::MAX));
+        for (known, (start, end)) in buyer.days.iter().zip(ends).enumerate() {
+            let start = i64::from(*start);
+            let from = (start + 1).max(first);
+            let to = end.min(start + MOST_DAYS).min(today - 1);
+            if from <= to {
+                spans.push(Span {
+                    from: (from - first) as usize,
+                    to: (to - first) as usize + 1,
+                    age: (from - start) as usize,
+                    again: known > 0,
+                    closed: to == end,
+                });
+            }
+        }
+    }
+    spans
+}
+
+/// The chance of buying so many days after the last purchase, of first and of later gaps.
+struct Chances([Vec<f64>; 2]);
+
+impl Chances {
+    fn count(spans: &[Span], days: usize) -> Self {
+        // Ages are at most those days and what had passed before the first of them.
+        let ages = MOST_DAYS as usize + days + 2;
+        let mut closed = [vec![0.0; ages], vec![0.0; ages]];
+        let mut risk = closed.clone();
+        for span in spans {
+            let (which, end) = (usize::from(span.again), span.age + span.to - span.from);
+            risk[which][span.age] += 1.0;
+            risk[which][end] -= 1.0;
+            closed[which][end - 1] += f64::from(u8::from(span.closed));
+        }
+        for (closed, risk) in closed.iter_mut().zip(&risk) {
+            let mut at_risk = 0.0;
+            for (closed, change) in closed.iter_mut().zip(risk) {
+                at_risk += change;
+                if at_risk > 0.0 {
+                    *closed /= at_risk;
+                }
+            }
+        }
+        Chances(closed)
+    }
+
+    /// The chances of a span's days.
+    fn of(&self, span: &Span) -> &[f64] {
+        &self.0[usize::from(span.again)][span.age..]
+    }
+}
+
+/// The pace of days on which so many gaps ended where the chances make so many expected; empty where
+/// it is the same throughout.
+fn paces(closed: &[f64], chances: &[f64]) -> Vec<f64> {
     let sums = |values: &[f64]| {
         let mut sums = vec![0.0];
         let mut sum = 0.0;
@@ -129,8 +189,7 @@ fn paces(closed: &[f64], risk: &[f64]) -> Vec<f64> {
         }
         sums
     };
-    // Whole numbers, so that differences of sums are exact.
-    let (all_closed, all_risk) = (sums(closed), sums(risk));
+    let (all_closed, all_chances) = (sums(closed), sums(chances));
     let n = closed.len();
     if all_closed[n] < LEAST_GAPS {
         return Vec::new();
@@ -138,9 +197,9 @@ fn paces(closed: &[f64], risk: &[f64]) -> Vec<f64> {
     let expected: Vec<f64> = (0..n)
         .map(|day| {
             let (from, to) = (day.saturating_sub(AROUND), n.min(day + AROUND + 1));
-            let around = all_risk[to] - all_risk[from];
-            if around > 0.0 {
-                risk[day] * (all_closed[to] - all_closed[from]) / around
+            let around = all_chances[to] - all_chances[from];
+            if around > LEAST_CHANCES {
+                chances[day] * (all_closed[to] - all_closed[from]) / around
             } else {
                 0.0
             }
