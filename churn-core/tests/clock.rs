@@ -127,15 +127,22 @@ fn groups(checks: &[Check]) -> Vec<(&'static str, Vec<&Check>)> {
     ]
 }
 
+/// Real shops change: Christmas and the summer are not like the half year before them.
+#[cfg(feature = "csv")]
+const DRIFT: [f64; 2] = [0.06, 0.03];
+
 /// Prints the shares and confirms that they are what they say, but for chance and `slack`.
-fn report(name: &str, checks: &[Check], slack: Option<[f64; 2]>) {
+fn report(name: &str, checks: &[Check], slack: [f64; 2]) {
     println!(
-        "| {name} | returns | beyond p80 | p95 | of those to be seen: beyond p80 | p95 | mean gap | expected |"
+        "| {name} | returns | beyond p80 | p95 | of visible: beyond p80 | p95 | mean gap | expected |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     let mut wrong = Vec::new();
     for (group, checks) in groups(checks) {
         let n = checks.len() as f64;
+        if checks.is_empty() {
+            continue;
+        }
         let mean = |value: &dyn Fn(&Check) -> f64| checks.iter().map(|c| value(c)).sum::<f64>() / n;
         let late = [0, 1].map(|j| mean(&|c| f64::from(u8::from(c.gap > c.limits[j]))));
         let raw = late;
@@ -149,7 +156,6 @@ fn report(name: &str, checks: &[Check], slack: Option<[f64; 2]>) {
             mean(&|c| c.gap),
             mean(&|c| c.expected),
         );
-        let Some(slack) = slack else { continue };
         for ((late, nominal), slack) in late.into_iter().zip([0.20, 0.05]).zip(slack) {
             let error = (nominal * (1.0 - nominal) / n).sqrt();
             if n >= 30.0 && (late - nominal).abs() > 3.5 * error + slack {
@@ -228,8 +234,8 @@ fn simulate(
     shop
 }
 
-/// Of all shapes one week of 5 %: what is learned errs as well.
-const SLACK: Option<[f64; 2]> = Some([0.02, 0.01]);
+/// Beside chance in what is checked (3.5 standard errors): what was learned errs as well.
+const SLACK: [f64; 2] = [0.02, 0.01];
 
 #[test]
 fn gamma_gaps_of_gamma_rates() {
@@ -304,7 +310,7 @@ fn cdnow() {
     report(
         "CDNOW 1997-10-01",
         &checks(&shop, day("1997-10-01"), 60),
-        None,
+        DRIFT,
     );
 }
 
@@ -321,7 +327,7 @@ fn online_retail() {
     report(
         "Online Retail 2011-07-01",
         &checks(&shop, day("2011-07-01"), 30),
-        None,
+        DRIFT,
     );
 }
 
@@ -335,6 +341,6 @@ fn apparel() {
     report(
         "apparel 2007-01-01",
         &checks(&shop, day("2007-01-01"), 180),
-        None,
+        DRIFT,
     );
 }

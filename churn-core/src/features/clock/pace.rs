@@ -211,8 +211,9 @@ fn paces(closed: &[f64], chances: &[f64]) -> Vec<f64> {
         squares += e * e;
     }
     let variance = excess / squares;
-    // Also where nothing was expected: NaN is not above anything.
-    if !(variance > 2.0 * (2.0 / squares).sqrt()) {
+    // Where nothing was expected it is NaN, which is not above anything.
+    let differ = variance > 2.0 * (2.0 / squares).sqrt();
+    if !differ {
         return Vec::new();
     }
     let weight = 1.0 / variance;
