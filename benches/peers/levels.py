@@ -178,10 +178,13 @@ def purchase_clock(raw, as_of: float, n, gap_sum, deviations, gaps: dict) -> dic
         area = ((SHARES[1:] + SHARES[:-1]) / 2.0 * np.diff(at)).sum()
         area += SHARES[-1] * at[-1] / (curve["decay"] - 1.0)
         p80, p95 = (at[np.flatnonzero(SHARES == share)[0]] for share in (0.2, 0.05))
-        unique, place = np.unique(at, return_index=True)
         with np.errstate(over="ignore"):
             beyond = SHARES[-1] * (at[-1] / np.maximum(length[rows], at[-1])) ** curve["decay"]
-        inside = np.interp(length[rows], unique, SHARES[place])
+        # Equal lengths are a step, which is taken behind them.
+        end = np.clip(np.searchsorted(at, length[rows]), 1, len(at) - 1)
+        width = np.where(at[end] > at[end - 1], at[end] - at[end - 1], 1.0)
+        part = np.clip((length[rows] - at[end - 1]) / width, 0.0, 1.0)
+        inside = SHARES[end - 1] + part * (SHARES[end] - SHARES[end - 1])
         out["silence_tail"][rows] = np.where(length[rows] > at[-1], beyond, inside)
         for name, relative in zip(CLOCK[1:], (area, p80, p95), strict=True):
             out[name][rows] = relative * expected[rows] - silence[rows]

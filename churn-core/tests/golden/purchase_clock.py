@@ -173,9 +173,13 @@ class Clock:
         at = np.array([0, *curve["quantiles"]])
         if r > at[-1]:
             return LEVELS[-1] * (at[-1] / r) ** curve["decay"]
-        # Of equal lengths the first counts.
-        at, first = np.unique(at, return_index=True)
-        return float(np.interp(r, at, np.array([1, *LEVELS])[first]))
+        if r <= 0:
+            return 1.0
+        # Equal lengths are a step, which is taken behind them.
+        levels = np.array([1, *LEVELS])
+        end = np.searchsorted(at, r)
+        share = (r - at[end - 1]) / (at[end] - at[end - 1])
+        return float(levels[end - 1] + share * (levels[end] - levels[end - 1]))
 
     def due(self, days: list[int], silence: float) -> list[float]:
         curve = self.curve(days)

@@ -21,9 +21,10 @@ import duckdb
 import numpy as np
 from scipy.optimize import brentq
 
-from purchase_clock import Clock, learn
-
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+from purchase_clock import Clock, learn  # noqa: E402
+
 ROOMS = HERE.parent.parent / "src"
 DAY = 86_400_000_000
 UNITS = {"day": DAY, "second": 1_000_000, "millisecond": 1_000, "microsecond": 1}
