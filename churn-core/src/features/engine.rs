@@ -77,8 +77,6 @@ struct Wants {
     rfm: bool,
     scores: bool,
     rhythm: bool,
-    tail: bool,
-    overdue: bool,
     windows: bool,
     activity: bool,
     touchpoints: bool,
@@ -96,8 +94,6 @@ impl Wants {
             rfm: any(&layout.rfm),
             scores: within(&layout.rfm, rfm::SCORES),
             rhythm: any(&layout.rhythm),
-            tail: within(&layout.rhythm, rhythm::TAIL..rhythm::TAIL + 1),
-            overdue: within(&layout.rhythm, rhythm::OVERDUE),
             windows: any(&layout.windows),
             activity: any(&layout.activity),
             touchpoints: any(&layout.touchpoints),
@@ -484,7 +480,7 @@ impl Shared {
                     cuts: population.rfm_cuts().clone(),
                     model: population
                         .gap_prior()
-                        .map(|prior| RhythmModel::new(prior, &plan.spec.rhythm, wants.overdue)),
+                        .map(|prior| RhythmModel::new(prior, &plan.spec.rhythm)),
                     channel_means: channels
                         .iter()
                         .map(|name| population.channel_mean(name).unwrap_or(f64::NAN))
@@ -619,10 +615,10 @@ fn finish(
     }
     if wants.rhythm || wants.lifecycle {
         let model = instant.model.as_ref();
-        let rhythm = model.and_then(|model| Rhythm::of(sight, model, wants.tail));
+        let rhythm = model.and_then(|model| Rhythm::of(sight, model));
         if wants.rhythm {
             let out = &mut Out::new(&mut block[layout.rhythm.clone()], at);
-            rhythm::finish(sight, rhythm.as_ref(), model, out);
+            rhythm::finish(sight, rhythm.as_ref(), out);
         }
         if wants.lifecycle {
             let out = &mut Out::new(&mut block[layout.lifecycle.clone()], at);

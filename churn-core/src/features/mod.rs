@@ -24,6 +24,7 @@
 
 mod activity;
 mod block;
+mod clock;
 mod engine;
 mod feedback;
 mod holdout;
@@ -53,6 +54,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use activity::ActivitySettings;
+pub use clock::{GapCurve, GapPrior, ShopPace};
 pub use engine::Describer;
 pub use feedback::FeedbackSettings;
 pub use holdout::{Holdout, holdout};
@@ -61,7 +63,7 @@ pub use parts::build_parts;
 pub use population::Population;
 pub use refresh::refresh;
 pub use rfm::{RfmCuts, RfmSettings};
-pub use rhythm::{GapPrior, RhythmSettings};
+pub use rhythm::RhythmSettings;
 pub use running::{RunningSummary, SummaryRow};
 pub use summary::{RfmSummary, SummarySettings, summarize, summarize_observed};
 pub(crate) use summary::{check_log_gaps, check_not_negative, check_rows};
