@@ -196,6 +196,11 @@ fn strategy() {
 }
 
 #[test]
+fn lifetime() {
+    compile_and_run("test_lifetime.c");
+}
+
+#[test]
 fn optimize() {
     compile_and_run("test_optimize.c");
 }

@@ -50,7 +50,7 @@ mod _churn {
     #[pymodule_export]
     use crate::events::EventLog;
     #[pymodule_export]
-    use crate::features::{FeatureTable, Population, RfmSummary, needs};
+    use crate::features::{FeatureTable, Holdout, Population, RfmSummary, RunningSummary, needs};
     #[pymodule_export]
     use crate::journey::{
         ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
@@ -62,7 +62,7 @@ mod _churn {
         search, variation,
     };
     #[pymodule_export]
-    use crate::lifetime::{BgBbModel, LifetimeModel, RenewalModel, SpendModel};
+    use crate::lifetime::{BgBbModel, LifetimeModel, RenewalModel, SpendModel, likelihood_ratio};
     #[pymodule_export]
     use crate::metrics::{
         average_precision, bootstrap, brier_score, calibration_drift, calibration_error,

@@ -8,7 +8,8 @@
 //! calibration. Then the learners are fitted once more on all rows.
 //!
 //! log-odds = intercept + Σ weight × log-odds of a learner, so that contributions of columns add
-//! up as they do in each learner.
+//! up as they do in each learner. A support vector machine has no log-odds: there the weight and the
+//! intercept are those of a sigmoid on its margins, on which an isotonic or beta curve may follow.
 //!
 //! Not for fewer than some hundred rows with a dozen churners: there an expert card
 //! ([`Scorecard`](crate::scoring::Scorecard)) knows more than the data.
@@ -32,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use super::calibration::Calibrator;
 use super::logistic::{LogisticModel, logistic};
 use super::trees::{Link, TreeEnsemble};
-use super::{Column, Contributions, Frame};
+use super::{Column, Contributions, Frame, SvmModel};
 use crate::error::{Error, Result};
 use crate::events::ChurnDefinition;
 use crate::progress::Progress;
@@ -87,6 +88,7 @@ pub(crate) struct Member {
 pub(crate) enum Fitted {
     Logistic(Box<LogisticModel>),
     Trees(Box<TreeEnsemble>),
+    Svm(Box<SvmModel>),
 }
 
 /// Probabilities of learners that give no log-odds are kept so far from 0 and 1.
@@ -99,9 +101,11 @@ pub(crate) fn log_odds(p: f64) -> f64 {
 }
 
 impl Fitted {
+    /// Log-odds, or of a support vector machine the margins that become so by its weight.
     pub(crate) fn margins(&self, frame: &Frame<'_>) -> Result<Vec<f64>> {
         match self {
             Fitted::Logistic(model) => model.margins(frame),
+            Fitted::Svm(model) => model.margins(frame),
             Fitted::Trees(trees) => {
                 let mut margins = trees.margins(frame)?;
                 if trees.link() == Link::Probability {
@@ -112,10 +116,11 @@ impl Fitted {
         }
     }
 
-    /// Contributions to the log-odds, columns in the order of the schema.
+    /// Contributions to the margins, columns in the order of the schema.
     fn contributions(&self, frame: &Frame<'_>) -> Result<Contributions> {
         match self {
             Fitted::Logistic(model) => model.contributions(frame),
+            Fitted::Svm(model) => model.contributions(frame),
             Fitted::Trees(trees) if trees.link() == Link::Probability => {
                 stretched(&trees.contributions(frame, &Progress::none())?)
             }
