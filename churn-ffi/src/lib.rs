@@ -37,6 +37,7 @@ pub mod journey;
 pub mod model;
 pub mod optimize;
 pub mod progress;
+pub mod rankings;
 pub mod saved;
 pub mod scoring;
 pub mod segments;
