@@ -2981,19 +2981,6 @@ churn_status churn_compare_arms(const uint32_t *arm,
                                 churn_error **error);
 
 /**
- * Every uplift metric of a ranking; `treated` holds 0 or 1, `share` is that of uplift at k. The
- * answer is JSON, freed with churn_bytes_free.
- */
-churn_status churn_uplift_metrics(const double *score,
-                                  const uint8_t *treated,
-                                  const double *outcome,
-                                  size_t rows,
-                                  double share,
-                                  size_t buckets,
-                                  churn_bytes **answer,
-                                  churn_error **error);
-
-/**
  * Mean reward per choice of a policy, from choices that another one made and logged. `estimator` is
  * "inverse_propensity", "self_normalised" or "doubly_robust"; the last one needs `of_choice` and
  * `of_policy`, rewards that a model expects (NULL otherwise). The answer is JSON, freed with
@@ -3043,6 +3030,83 @@ churn_status churn_exposures_incremental(const churn_exposures *exposures,
 void churn_exposures_free(churn_exposures *exposures);
 
 /**
+ * Every uplift metric of a ranking; `treated` holds 0 or 1, `share` is that of uplift at k. The
+ * answer is JSON, freed with churn_bytes_free.
+ */
+churn_status churn_uplift_metrics(const double *score,
+                                  const uint8_t *treated,
+                                  const double *outcome,
+                                  size_t rows,
+                                  double share,
+                                  size_t buckets,
+                                  churn_bytes **answer,
+                                  churn_error **error);
+
+/**
+ * Intervals of every uplift metric of a ranking by drawing its units anew; `bootstrap` is JSON
+ * (NULL = defaults). The answer is JSON by name of the metric, freed with churn_bytes_free.
+ */
+churn_status churn_uplift_intervals(const double *score,
+                                    const uint8_t *treated,
+                                    const double *outcome,
+                                    size_t rows,
+                                    double share,
+                                    size_t buckets,
+                                    const char *bootstrap,
+                                    churn_bytes **answer,
+                                    churn_error **error);
+
+/**
+ * The curve of a ranking, "qini" or "gain": columns "units" above each cut and "height" there.
+ */
+churn_status churn_uplift_curve(const double *score,
+                                const uint8_t *treated,
+                                const double *outcome,
+                                size_t rows,
+                                const char *kind,
+                                churn_analysis **analysis,
+                                churn_error **error);
+
+/**
+ * Does the ranking put those with the larger effect first? `effect` holds one unbiased score of
+ * each unit's effect (the "score_a" of churn_uplift_out_of_fold). Columns "share" and "toc"; facts
+ * "autoc" and "qini", the two weightings of RATE, each with an interval. `bootstrap` is JSON (NULL =
+ * defaults).
+ */
+churn_status churn_uplift_rate(const double *score,
+                               const double *effect,
+                               size_t rows,
+                               const char *bootstrap,
+                               churn_analysis **analysis,
+                               churn_error **error);
+
+/**
+ * What a budget buys where each unit gets at most one of `arms` treatments (the multi-armed Qini
+ * curve): `expected` effects decide, `cost` is paid, unbiased `score`s judge; all row by row, `arms`
+ * numbers a unit. Columns "spend" and "gain", per unit.
+ */
+churn_status churn_uplift_cost_curve(size_t arms,
+                                     const double *expected,
+                                     const double *cost,
+                                     const double *score,
+                                     size_t rows,
+                                     churn_analysis **analysis,
+                                     churn_error **error);
+
+/**
+ * Incremental profit of contacting the first customers of a ranking: `effect` holds one unbiased
+ * score of each customer's effect in money, `cost` what contacting costs. Columns "share", "profit",
+ * "low" and "high", per customer; fact "best", the point of the largest profit.
+ */
+churn_status churn_profit_curve(const double *score,
+                                const double *effect,
+                                const double *cost,
+                                size_t rows,
+                                double confidence,
+                                churn_analysis **analysis,
+                                churn_error **error);
+
+/**
  * Learns the effect of each treatment against the control. `stream` holds what was known of each
  * customer before (numbers and texts) and is released; `treatment` is 0 for the control, 1 and up
  * for the treatments; `propensity` (NULL = see the settings) holds the probability of every arm row
@@ -3056,6 +3120,44 @@ churn_status churn_uplift_fit(struct ArrowArrayStream *stream,
                               const churn_progress *progress,
                               churn_uplift_model **model,
                               churn_error **error);
+
+/**
+ * Predicts every customer by a model that was fitted without its fold; inputs as for
+ * churn_uplift_fit. Columns, for each treatment a: "effect_a", "standard_error_a" (NaN where the
+ * method has none) and "score_a", a noisy, unbiased score of the effect to judge rankings by. Facts:
+ * "average_effects" (value and standard error of each treatment) and "overlap".
+ */
+churn_status churn_uplift_out_of_fold(struct ArrowArrayStream *stream,
+                                      const uint32_t *treatment,
+                                      const double *outcome,
+                                      const double *propensity,
+                                      const char *settings,
+                                      const churn_progress *progress,
+                                      churn_analysis **analysis,
+                                      churn_error **error);
+
+/**
+ * Reads and checks a model that churn_uplift_model_to_bytes, or any language of the library, has
+ * written. Bytes of any origin are safe to read.
+ */
+churn_status churn_uplift_model_from_bytes(const uint8_t *bytes,
+                                           size_t length,
+                                           churn_uplift_model **model,
+                                           churn_error **error);
+
+/**
+ * The model as bytes for a file; it holds no training rows.
+ */
+churn_status churn_uplift_model_to_bytes(const churn_uplift_model *model,
+                                         churn_bytes **bytes,
+                                         churn_error **error);
+
+/**
+ * Names of the columns of training, freed with churn_texts_free.
+ */
+churn_status churn_uplift_model_columns(const churn_uplift_model *model,
+                                        churn_texts **columns,
+                                        churn_error **error);
 
 /**
  * Number of treatments besides the control; 0 for NULL.

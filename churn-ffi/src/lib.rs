@@ -40,6 +40,7 @@ pub mod optimize;
 pub mod progress;
 pub mod renewals;
 pub mod running;
+pub mod rankings;
 pub mod saved;
 pub mod scoring;
 pub mod segments;

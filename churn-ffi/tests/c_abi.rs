@@ -161,6 +161,11 @@ fn experiments_and_uplift() {
 }
 
 #[test]
+fn uplift() {
+    compile_and_run("test_uplift.c");
+}
+
+#[test]
 fn analysis() {
     compile_and_run("test_analysis.c");
 }

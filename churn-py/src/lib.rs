@@ -92,8 +92,8 @@ mod _churn {
     use crate::table::Table;
     #[pymodule_export]
     use crate::uplift::{
-        UpliftModel, cost_curve, propensity_scores, rate, toc_curve, uplift_at_k, uplift_curve,
-        uplift_metrics, uplift_out_of_fold,
+        UpliftModel, cost_curve, propensity_scores, rate, rate_interval, toc_curve, uplift_at_k,
+        uplift_curve, uplift_intervals, uplift_metrics, uplift_out_of_fold,
     };
     #[pymodule_export]
     use crate::winback::{WinBack, winback};

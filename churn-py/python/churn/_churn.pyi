@@ -150,6 +150,7 @@ __all__ = [
     "psi",
     "purchase_gaps",
     "rate",
+    "rate_interval",
     "reliability_curve",
     "replay",
     "retention",
@@ -162,6 +163,7 @@ __all__ = [
     "toc_curve",
     "uplift_at_k",
     "uplift_curve",
+    "uplift_intervals",
     "uplift_metrics",
     "uplift_out_of_fold",
     "variation",
@@ -1839,6 +1841,17 @@ def uplift_metrics(
 ) -> dict[str, Any]:
     """Every uplift metric of a ranking, each under the name of its definition."""
 
+def uplift_intervals(
+    score: Sequence[float] | npt.NDArray[Any],
+    treated: Sequence[Any] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    *,
+    k: float = 0.3,
+    buckets: int = 30,
+    **bootstrap: Any,
+) -> dict[str, dict[str, float]]:
+    """Intervals of every uplift metric of a ranking by drawing its units anew."""
+
 def uplift_curve(
     score: Sequence[float] | npt.NDArray[Any],
     treated: Sequence[Any] | npt.NDArray[Any],
@@ -1878,6 +1891,15 @@ def rate(
 ) -> float:
     """Weighted area under the TOC."""
 
+def rate_interval(
+    score: Sequence[float] | npt.NDArray[Any],
+    effect: Sequence[float] | npt.NDArray[Any],
+    *,
+    weighting: Literal["autoc", "qini"] | None = None,
+    **bootstrap: Any,
+) -> dict[str, float]:
+    """The interval of a RATE by drawing its units anew."""
+
 def cost_curve(
     arms: int,
     expected: Sequence[float] | npt.NDArray[Any],
@@ -1903,6 +1925,14 @@ class UpliftModel:
         """Fits the effect of every treatment against the control."""
     def predict(self, data: Any) -> dict[str, Any]:
         """Effects and, where the method has them, standard errors."""
+    def to_bytes(self) -> bytes:
+        """The model as bytes, readable by every language of the library."""
+    @staticmethod
+    def from_bytes(bytes: bytes) -> UpliftModel:
+        """Reads a model and checks it."""
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns of training."""
     @property
     def treatments(self) -> int:
         """Number of treatments besides the control."""

@@ -216,24 +216,29 @@ impl ChurnModel {
     }
 
     fn check_frame(&self, frame: &Frame<'_>) -> Result<()> {
-        for column in &self.schema {
-            let expected = match (frame.column(&column.name)?, &column.levels) {
-                (Column::Numeric(_), None) | (Column::Categorical { .. }, Some(_)) => continue,
-                (Column::Numeric(_), Some(_)) => "a categorical column as in training",
-                (Column::Categorical { .. }, None) => "a numeric column as in training",
-            };
-            return Err(Error::invalid_parameter(
-                column.name.as_str(),
-                expected,
-                "the other kind",
-            ));
-        }
-        Ok(())
+        check_schema(&self.schema, frame)
     }
 }
 
+/// Checks that a frame has the columns of training, of the same kinds.
+pub(crate) fn check_schema(schema: &[SchemaColumn], frame: &Frame<'_>) -> Result<()> {
+    for column in schema {
+        let expected = match (frame.column(&column.name)?, &column.levels) {
+            (Column::Numeric(_), None) | (Column::Categorical { .. }, Some(_)) => continue,
+            (Column::Numeric(_), Some(_)) => "a categorical column as in training",
+            (Column::Categorical { .. }, None) => "a numeric column as in training",
+        };
+        return Err(Error::invalid_parameter(
+            column.name.as_str(),
+            expected,
+            "the other kind",
+        ));
+    }
+    Ok(())
+}
+
 /// The columns of a frame as a schema; levels are those of rows that count.
-fn schema_of(frame: &Frame<'_>, weights: Option<&[f64]>) -> Vec<SchemaColumn> {
+pub(crate) fn schema_of(frame: &Frame<'_>, weights: Option<&[f64]>) -> Vec<SchemaColumn> {
     let columns = frame.names().iter().zip(frame.columns());
     columns
         .map(|(name, column)| SchemaColumn {
