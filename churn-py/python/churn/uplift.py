@@ -9,6 +9,7 @@ from typing import Any
 
 from ._churn import (
     UpliftModel,
+    calibrated_uplift,
     cost_curve,
     propensity_scores,
     rate,
@@ -16,12 +17,15 @@ from ._churn import (
     uplift_at_k,
     uplift_out_of_fold,
 )
+from ._churn import uplift_calibration as calibration
 from ._churn import uplift_curve as curve
 from ._churn import uplift_metrics as metrics
 
 __all__ = [
     "Uplift",
     "UpliftModel",
+    "calibrated_uplift",
+    "calibration",
     "cost_curve",
     "curve",
     "metrics",
