@@ -414,9 +414,16 @@ impl Customers {
         (0..self.len()).map(|row| self.get(row))
     }
 
-    /// The row of an id, or `None`.
+    /// The row of an id, or `None`. A whole number is the same customer whether it is signed or not.
     pub fn find<'a>(&self, id: impl Into<CustomerId<'a>>) -> Option<usize> {
-        let id = id.into();
+        if self.is_empty() {
+            return None;
+        }
+        let id = match (self.get(0), id.into()) {
+            (CustomerId::Uint(_), CustomerId::Int(id)) => CustomerId::Uint(u64::try_from(id).ok()?),
+            (CustomerId::Int(_), CustomerId::Uint(id)) => CustomerId::Int(i64::try_from(id).ok()?),
+            (_, id) => id,
+        };
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low + (high - low) / 2;

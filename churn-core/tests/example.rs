@@ -6,13 +6,17 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 /// `cargo test` builds the examples beside the test programs; to run this file alone, run
-/// `cargo build --example winback` first.
+/// `cargo build --examples` first.
 fn winback(args: &[&str]) -> Output {
+    example("winback", args)
+}
+
+fn example(name: &str, args: &[&str]) -> Output {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     path.push("examples");
-    path.push(format!("winback{}", std::env::consts::EXE_SUFFIX));
+    path.push(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     Command::new(&path)
         .args(args)
         .output()
@@ -51,6 +55,42 @@ fn a_simulated_shop_is_told_in_tables_and_stories() {
     assert_eq!(text, again);
     let chinese = stdout(&winback(&["--customers", "600", "--language", "zh"]));
     assert!(chinese.contains("流失概率"), "{chinese}");
+}
+
+#[test]
+fn from_an_experiment_to_a_campaign_that_pays() {
+    let small = ["--seeds", "2", "--customers", "2000", "--budget", "500"];
+    let text = stdout(&example("worked", &small));
+    for part in [
+        "Experiment: change of the share who buy again",
+        "Uplift model: how much of the differences",
+        "Expected profit",
+        "Journey\n",
+        "this campaign kept ",
+        "  sms: ",
+        "plan from the experiment",
+        "risk first",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in\n{text}");
+    }
+    let profit = |name: &str| -> f64 {
+        let line = text
+            .lines()
+            .find(|line| line.trim_start().starts_with(name))
+            .unwrap();
+        let rest = line.trim_start().strip_prefix(name).unwrap();
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let (best, planned) = (
+        profit("the best possible"),
+        profit("plan from the experiment"),
+    );
+    assert!(best >= planned && planned > profit("risk first"), "{text}");
+    assert!(profit("everybody, no budget") < planned, "{text}");
+    assert_eq!(text, stdout(&example("worked", &small)));
+    let wrong = example("worked", &["--seeds", "many"]);
+    assert!(!wrong.status.success());
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("--seeds: cannot read"));
 }
 
 #[test]

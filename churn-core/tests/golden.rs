@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 /// Every operation that a golden file may name, each of which some file must name.
-const OPERATIONS: [&str; 22] = [
+const OPERATIONS: [&str; 23] = [
     "defaults",
     "errors",
     "events.clean",
@@ -40,6 +40,7 @@ const OPERATIONS: [&str; 22] = [
     "features.summary",
     "journey.lots",
     "journey.replay",
+    "journey.report",
     "journey.steps",
     "scoring.reasons",
     "scoring.scorecard",
@@ -74,6 +75,7 @@ fn answer(operation: &str, inputs: Inputs) -> Result<Value> {
         "features.summary" => features_summary(&inputs),
         "journey.lots" => Ok(journey::lots(&inputs)),
         "journey.replay" => journey::replay(&inputs),
+        "journey.report" => journey::report(&inputs),
         "journey.steps" => journey::steps(&inputs),
         "scoring.reasons" => scoring_reasons(&inputs),
         "scoring.scorecard" => scoring_scorecard(&inputs),

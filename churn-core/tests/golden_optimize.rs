@@ -78,13 +78,17 @@ fn plan(inputs: &Map<String, Value>) -> Result<Plan> {
         let channels: Option<Vec<String>> = uplift
             .get("channels")
             .map(|channels| serde_json::from_value(channels.clone()).unwrap());
-        let change = uplift["change"].as_array().unwrap().iter().map(number);
-        effects = effects.with_uplift(
+        let column = |name: &str| -> Option<Vec<f64>> {
+            let cells = uplift.get(name)?.as_array().unwrap();
+            Some(cells.iter().map(number).collect())
+        };
+        effects = effects.with_uplift_errors(
             uplift["action"].as_str().unwrap(),
             channels.as_deref(),
             facts.customers(),
             facts.as_of(),
-            change.collect(),
+            column("change").unwrap(),
+            column("standard_error"),
         )?;
     }
     optimize_with(effects, &facts, &settings, &Progress::none())

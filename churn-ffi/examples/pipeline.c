@@ -57,7 +57,7 @@ static churn_status print_journeys(const churn_event_log *log, const char *as_of
     churn_texts *calendar = NULL;
     const char *text = NULL;
     churn_status status =
-        churn_journey_replay_run(log, as_of, NULL, NULL, NULL, NULL, &replay, error);
+        churn_journey_replay_run(log, as_of, NULL, NULL, NULL, NULL, NULL, &replay, error);
     if (status == CHURN_OK) {
         status = churn_journey_replay_calendar(replay, 10, &calendar, error);
     }

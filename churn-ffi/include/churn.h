@@ -1975,12 +1975,14 @@ churn_status churn_uplift_new(churn_uplift **uplift, churn_error **error);
 /**
  * Adds estimates for an action over `channels` (ids joined by "+"; NULL = over any that has no
  * estimate of its own): the change of each customer's probability of staying, in the rows of the
- * tables, NaN where there is none. Names are looked up when the plan is made.
+ * tables, NaN where there is none. `standard_error` (NULL = the estimates are taken as they are) draws
+ * each towards what is known otherwise. Names are looked up when the plan is made.
  */
 churn_status churn_uplift_add(churn_uplift *uplift,
                               const char *action,
                               const char *channels,
                               const double *change,
+                              const double *standard_error,
                               size_t count,
                               churn_error **error);
 
@@ -2043,8 +2045,8 @@ const double *churn_plan_stake(const churn_plan *plan);
 const int32_t *churn_plan_day(const churn_plan *plan);
 
 /**
- * Where the change of one customer's action is known from: a list of "uplift", "observed" or
- * "playbook", empty without an action.
+ * Where the change of one customer's action is known from: a list of "uplift",
+ * "experiment", "observed" or "playbook", empty without an action.
  */
 churn_status churn_plan_source(const churn_plan *plan,
                                size_t row,
@@ -2768,7 +2770,8 @@ churn_status churn_journey_engine_begin(const churn_journey_engine *engine,
  * "time", "kind" (a kind of the event log, "unsubscribed" or "subscribed") and "channel". `log` (may
  * be NULL) tells its events from `since` (NULL = the state's clock) to `now`; events told twice
  * change nothing. `facts` (NULL where no decision reads any) is the result of the flow with the
- * engine's settings, as of an instant not after `now`.
+ * engine's settings, as of an instant not after `now`. `plan` (may be NULL) is the plan in force, for
+ * steps that make what it says.
  */
 churn_status churn_journey_engine_step(const churn_journey_engine *engine,
                                        const churn_journey_state *state,
@@ -2778,6 +2781,7 @@ churn_status churn_journey_engine_step(const churn_journey_engine *engine,
                                        const churn_event_log *log,
                                        const char *since,
                                        const churn_win_back *facts,
+                                       const churn_plan *plan,
                                        churn_journey_state **next,
                                        churn_journey_outcome **outcome,
                                        churn_error **error);
@@ -2861,8 +2865,8 @@ int64_t churn_journey_outcome_next_due_micros(const churn_journey_outcome *outco
 
 /**
  * Writes the contacts as an Arrow C stream: "customer", "at", "journey", "step", "offers" and
- * "channels" (ids joined by "+"), "segment", "propensity", "cost", "offer_cost", "replaced". The
- * stream is independent of the outcome; release it. What stood in `stream` is overwritten.
+ * "channels" (ids joined by "+"), "segment", "propensity", "cost", "offer_cost", "replaced", "planned".
+ * The stream is independent of the outcome; release it. What stood in `stream` is overwritten.
  */
 churn_status churn_journey_outcome_export_contacts(const churn_journey_outcome *outcome,
                                                    struct ArrowArrayStream *stream,
@@ -2870,7 +2874,7 @@ churn_status churn_journey_outcome_export_contacts(const churn_journey_outcome *
 
 /**
  * Writes every decision as an Arrow C stream: "customer", "at", "journey", "step", "decision",
- * "reason", "until", "propensity". The stream is independent of the outcome; release it. What stood
+ * "reason", "segment", "until", "propensity". The stream is independent of the outcome; release it. What stood
  * in `stream` is overwritten.
  */
 churn_status churn_journey_outcome_export_log(const churn_journey_outcome *outcome,
@@ -2885,14 +2889,16 @@ void churn_journey_outcome_free(churn_journey_outcome *outcome);
 /**
  * Runs journeys over the days from `from` (NULL = the day after the last event) to `to` (exclusive,
  * NULL = 90 days later) of a log, dates in text; days after its last event are a forecast for
- * customers who stay silent. `settings` and `journeys` as for churn_journey_engine_new; `progress`
- * may be NULL.
+ * customers who stay silent. `settings` and `journeys` as for churn_journey_engine_new; `plan`
+ * (NULL for none) is in force from its instant on, for steps that make what it says; `progress` may be
+ * NULL.
  */
 churn_status churn_journey_replay_run(const churn_event_log *log,
                                       const char *from,
                                       const char *to,
                                       const char *settings,
                                       const char *journeys,
+                                      const churn_plan *plan,
                                       const churn_progress *progress,
                                       churn_journey_replay **replay,
                                       churn_error **error);
@@ -3023,6 +3029,56 @@ churn_status churn_exposures_incremental(const churn_exposures *exposures,
                                          const char *settings,
                                          churn_bytes **answer,
                                          churn_error **error);
+
+/**
+ * What the contacts of a replay changed against the hold-out, within `horizon_days` of the first
+ * contact that was due, from the replay's log and what `log` says happened afterwards. `observed_until`
+ * (NULL = midnight behind the log's last event) says up to when it is complete. `settings` is JSON
+ * (NULL = defaults). The answer is JSON, freed with churn_bytes_free.
+ */
+churn_status churn_journey_replay_report(const churn_journey_replay *replay,
+                                         const churn_event_log *log,
+                                         uint32_t horizon_days,
+                                         const char *observed_until,
+                                         const char *settings,
+                                         churn_bytes **answer,
+                                         churn_error **error);
+
+/**
+ * The same from the outcomes of `count` steps.
+ */
+churn_status churn_journey_outcomes_report(const churn_journey_outcome *const *outcomes,
+                                           size_t count,
+                                           const churn_event_log *log,
+                                           uint32_t horizon_days,
+                                           const char *observed_until,
+                                           const char *settings,
+                                           churn_bytes **answer,
+                                           churn_error **error);
+
+/**
+ * The changes that arms of a comparison made, as "experiments" of the settings of effects.
+ * `comparison` is the answer of churn_compare_arms, `arms` a JSON list of objects with "arm", "action"
+ * and, where wanted, "channels" and "segment". The answer is JSON, freed with churn_bytes_free.
+ */
+churn_status churn_experiment_effects(const churn_bytes *comparison,
+                                      const char *arms,
+                                      churn_bytes **answer,
+                                      churn_error **error);
+
+/**
+ * Draws predictions of an uplift model towards what its doubly robust scores out of fold say is there:
+ * from `rows` predictions out of fold (`held_out`) and their `scores`, changes and standard errors for
+ * `count` predictions, as churn_uplift_add takes them.
+ */
+churn_status churn_uplift_calibrate(const double *held_out,
+                                    const double *scores,
+                                    size_t rows,
+                                    const double *predicted,
+                                    size_t count,
+                                    double *change,
+                                    double *standard_error,
+                                    churn_error **error);
 
 /**
  * Frees exposures; NULL is fine.

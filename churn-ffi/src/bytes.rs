@@ -11,6 +11,10 @@ impl churn_bytes {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         churn_bytes(bytes)
     }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// Number of bytes; 0 for NULL.

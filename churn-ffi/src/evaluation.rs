@@ -5,10 +5,14 @@
 
 use std::ffi::c_char;
 
-use churn_core::evaluation::experiment::{Arms, ComparisonSettings, Outcome, compare};
+use churn_core::evaluation::experiment::{Arms, Comparison, ComparisonSettings, Outcome, compare};
 use churn_core::evaluation::policy_value::{Estimator, LoggedChoices, RewardModel, policy_value};
-use churn_core::evaluation::{Exposures, IncrementalSettings, incremental};
-use churn_core::{Error, Horizon, Timestamp};
+use churn_core::evaluation::{
+    ArmAction, Exposures, IncrementalSettings, JourneyExposures, UpliftCalibration, incremental,
+};
+use churn_core::journey::Outcome as JourneyOutcome;
+use churn_core::settings::from_json;
+use churn_core::{AsOf, Error, Horizon, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +22,7 @@ use crate::customers::churn_customers;
 use crate::error::{churn_error, churn_status};
 use crate::events::churn_event_log;
 use crate::guard::{self, Out, Result, guard};
+use crate::journey::{churn_journey_outcome, churn_journey_replay};
 
 /// Who was in which arm of an experiment, and from when on.
 pub struct churn_exposures(Exposures);
@@ -218,6 +223,167 @@ pub unsafe extern "C" fn churn_exposures_incremental(
         let outcomes = exposures.outcomes(log.log(), Horizon::days(horizon_days)?, None)?;
         let report = incremental(exposures, &outcomes, cost, group.as_deref(), &settings)?;
         out.write_handle(json(&report)?);
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// What the contacts of a replay changed against the hold-out, within `horizon_days` of the first
+/// contact that was due, from the replay's log and what `log` says happened afterwards. `observed_until`
+/// (NULL = midnight behind the log's last event) says up to when it is complete. `settings` is JSON
+/// (NULL = defaults). The answer is JSON, freed with churn_bytes_free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_journey_replay_report(
+    replay: *const churn_journey_replay,
+    log: *const churn_event_log,
+    horizon_days: u32,
+    observed_until: *const c_char,
+    settings: *const c_char,
+    answer: *mut *mut churn_bytes,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or live handles, and NULL or a place for one pointer.
+        let (replay, given, out) = unsafe {
+            (
+                guard::handle(replay, "replay")?,
+                Report::read(log, horizon_days, observed_until, settings)?,
+                Out::new(answer, "answer")?,
+            )
+        };
+        out.write_handle(given.of(&[&replay.0.outcome])?);
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// The same from the outcomes of `count` steps.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_journey_outcomes_report(
+    outcomes: *const *const churn_journey_outcome,
+    count: usize,
+    log: *const churn_event_log,
+    horizon_days: u32,
+    observed_until: *const c_char,
+    settings: *const c_char,
+    answer: *mut *mut churn_bytes,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over `count` live handles, NULL or texts ending in NUL, and NULL
+        // or a place for one pointer.
+        let (outcomes, given, out) = unsafe {
+            let handles = guard::slice(outcomes, count, "outcomes")?;
+            let outcomes = handles.iter().map(|one| guard::handle(*one, "outcomes"));
+            (
+                outcomes.collect::<Result<Vec<_>>>()?,
+                Report::read(log, horizon_days, observed_until, settings)?,
+                Out::new(answer, "answer")?,
+            )
+        };
+        let outcomes: Vec<&JourneyOutcome> = outcomes.iter().map(|one| &one.outcome).collect();
+        out.write_handle(given.of(&outcomes)?);
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// What a report of journeys needs beside their logs.
+struct Report<'a> {
+    log: &'a churn_event_log,
+    horizon: Horizon,
+    end: Option<AsOf>,
+    settings: IncrementalSettings,
+}
+
+impl Report<'_> {
+    /// # Safety
+    /// The caller hands over NULL or a live handle, and NULL or texts ending in NUL.
+    unsafe fn read(
+        log: *const churn_event_log,
+        horizon_days: u32,
+        observed_until: *const c_char,
+        settings: *const c_char,
+    ) -> Result<Self> {
+        // SAFETY: as the caller says.
+        unsafe {
+            let end = guard::optional_text(observed_until, "observed_until")?;
+            Ok(Report {
+                log: guard::handle(log, "log")?,
+                horizon: Horizon::days(horizon_days)?,
+                end: end.map(AsOf::parse).transpose()?,
+                settings: guard::settings::<IncrementalSettings>(settings, "incremental")?,
+            })
+        }
+    }
+
+    fn of(&self, outcomes: &[&JourneyOutcome]) -> Result<churn_bytes> {
+        let exposures = JourneyExposures::new(outcomes)?;
+        json(&exposures.report(self.log.log(), self.horizon, self.end, &self.settings)?)
+    }
+}
+
+/// The changes that arms of a comparison made, as "experiments" of the settings of effects.
+/// `comparison` is the answer of churn_compare_arms, `arms` a JSON list of objects with "arm", "action"
+/// and, where wanted, "channels" and "segment". The answer is JSON, freed with churn_bytes_free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_experiment_effects(
+    comparison: *const churn_bytes,
+    arms: *const c_char,
+    answer: *mut *mut churn_bytes,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or a live handle, a text ending in NUL, and NULL or a
+        // place for one pointer.
+        let (comparison, arms, out) = unsafe {
+            (
+                guard::handle(comparison, "comparison")?,
+                guard::text(arms, "arms")?,
+                Out::new(answer, "answer")?,
+            )
+        };
+        let text = String::from_utf8_lossy(comparison.bytes());
+        let comparison: Comparison = from_json("comparison", &text)?;
+        let arms: Vec<ArmAction> = from_json("arms", arms)?;
+        out.write_handle(json(&comparison.effects_of(&arms)?)?);
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
+/// Draws predictions of an uplift model towards what its doubly robust scores out of fold say is there:
+/// from `rows` predictions out of fold (`held_out`) and their `scores`, changes and standard errors for
+/// `count` predictions, as churn_uplift_add takes them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_uplift_calibrate(
+    held_out: *const f64,
+    scores: *const f64,
+    rows: usize,
+    predicted: *const f64,
+    count: usize,
+    change: *mut f64,
+    standard_error: *mut f64,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or as many numbers as each count says.
+        let (held_out, scores, predicted, change, errors) = unsafe {
+            (
+                guard::slice(held_out, rows, "held_out")?,
+                guard::slice(scores, rows, "scores")?,
+                guard::slice(predicted, count, "predicted")?,
+                Out::array(change, count, "change")?,
+                Out::array(standard_error, count, "standard_error")?,
+            )
+        };
+        let (found, uncertain) = UpliftCalibration::new(held_out, scores)?.apply(predicted);
+        change.write_all(&found);
+        errors.write_all(&uncertain);
         Ok(())
     };
     // SAFETY: the caller hands over NULL or a place for one pointer.

@@ -10,7 +10,7 @@ use churn_core::journey::{
     lot,
 };
 use churn_core::settings::from_json;
-use churn_core::strategy::Facts;
+use churn_core::strategy::{Facts, Plan};
 use churn_core::winback::{JourneySettings, WinBackSettings};
 use churn_core::{AsOf, Error, Horizon, Timestamp};
 
@@ -20,6 +20,7 @@ use crate::error::{churn_error, churn_status};
 use crate::events::churn_event_log;
 use crate::guard::{self, Out, guard, in_range};
 use crate::progress::{churn_progress, observe};
+use crate::strategy::churn_plan;
 use crate::texts::churn_texts;
 use crate::winback::churn_win_back;
 
@@ -32,12 +33,12 @@ pub struct churn_journey_state(State);
 
 /// What a step decided: contacts to make, and a log with reasons. Independent of engine and state.
 pub struct churn_journey_outcome {
-    outcome: Outcome,
+    pub(crate) outcome: Outcome,
     customers: churn_customers,
 }
 
 /// Journeys run over a span of days.
-pub struct churn_journey_replay(Replay);
+pub struct churn_journey_replay(pub(crate) Replay);
 
 /// Makes an engine for a log's channels. `settings` is JSON with the fields of the core's
 /// WinBackSettings, `journeys` JSON with those of JourneySettings ("journeys", "policy",
@@ -114,7 +115,8 @@ pub unsafe extern "C" fn churn_journey_engine_begin(
 /// "time", "kind" (a kind of the event log, "unsubscribed" or "subscribed") and "channel". `log` (may
 /// be NULL) tells its events from `since` (NULL = the state's clock) to `now`; events told twice
 /// change nothing. `facts` (NULL where no decision reads any) is the result of the flow with the
-/// engine's settings, as of an instant not after `now`.
+/// engine's settings, as of an instant not after `now`. `plan` (may be NULL) is the plan in force, for
+/// steps that make what it says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_journey_engine_step(
     engine: *const churn_journey_engine,
@@ -125,6 +127,7 @@ pub unsafe extern "C" fn churn_journey_engine_step(
     log: *const churn_event_log,
     since: *const c_char,
     facts: *const churn_win_back,
+    plan: *const churn_plan,
     next: *mut *mut churn_journey_state,
     outcome: *mut *mut churn_journey_outcome,
     error: *mut *mut churn_error,
@@ -132,7 +135,7 @@ pub unsafe extern "C" fn churn_journey_engine_step(
     let body = || {
         // SAFETY: the caller hands over NULL or live handles, NULL or texts ending in NUL, and NULL
         // or places for pointers.
-        let (engine, state, now, until, events, log, since, facts, next, outcome) = unsafe {
+        let (engine, state, now, until, events, log, since, facts, plan, next, outcome) = unsafe {
             (
                 guard::handle(engine, "engine")?,
                 guard::handle(state, "state")?,
@@ -142,6 +145,7 @@ pub unsafe extern "C" fn churn_journey_engine_step(
                 log.as_ref(),
                 guard::optional_text(since, "since")?,
                 facts.as_ref(),
+                plan.as_ref(),
                 Out::new(next, "next")?,
                 Out::new(outcome, "outcome")?,
             )
@@ -159,7 +163,10 @@ pub unsafe extern "C" fn churn_journey_engine_step(
             let end = Timestamp::from_micros(now.micros().saturating_add(1))?;
             told.extend(events_between(log.log(), &engine.0, since, end));
         }
-        let news = News::at(now).until(until.unwrap_or(now)).with_events(&told);
+        let mut news = News::at(now).until(until.unwrap_or(now)).with_events(&told);
+        if let Some(plan) = plan {
+            news = news.with_plan(plan.plan());
+        }
         let (after, decided) = match facts {
             None => engine.0.step(&state.0, &news)?,
             Some(found) => {
@@ -382,8 +389,8 @@ pub unsafe extern "C" fn churn_journey_outcome_next_due_micros(
 }
 
 /// Writes the contacts as an Arrow C stream: "customer", "at", "journey", "step", "offers" and
-/// "channels" (ids joined by "+"), "segment", "propensity", "cost", "offer_cost", "replaced". The
-/// stream is independent of the outcome; release it. What stood in `stream` is overwritten.
+/// "channels" (ids joined by "+"), "segment", "propensity", "cost", "offer_cost", "replaced", "planned".
+/// The stream is independent of the outcome; release it. What stood in `stream` is overwritten.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_journey_outcome_export_contacts(
     outcome: *const churn_journey_outcome,
@@ -406,7 +413,7 @@ pub unsafe extern "C" fn churn_journey_outcome_export_contacts(
 }
 
 /// Writes every decision as an Arrow C stream: "customer", "at", "journey", "step", "decision",
-/// "reason", "until", "propensity". The stream is independent of the outcome; release it. What stood
+/// "reason", "segment", "until", "propensity". The stream is independent of the outcome; release it. What stood
 /// in `stream` is overwritten.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_journey_outcome_export_log(
@@ -438,8 +445,9 @@ pub unsafe extern "C" fn churn_journey_outcome_free(outcome: *mut churn_journey_
 
 /// Runs journeys over the days from `from` (NULL = the day after the last event) to `to` (exclusive,
 /// NULL = 90 days later) of a log, dates in text; days after its last event are a forecast for
-/// customers who stay silent. `settings` and `journeys` as for churn_journey_engine_new; `progress`
-/// may be NULL.
+/// customers who stay silent. `settings` and `journeys` as for churn_journey_engine_new; `plan`
+/// (NULL for none) is in force from its instant on, for steps that make what it says; `progress` may be
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_journey_replay_run(
     log: *const churn_event_log,
@@ -447,6 +455,7 @@ pub unsafe extern "C" fn churn_journey_replay_run(
     to: *const c_char,
     settings: *const c_char,
     journeys: *const c_char,
+    plan: *const churn_plan,
     progress: *const churn_progress,
     replay: *mut *mut churn_journey_replay,
     error: *mut *mut churn_error,
@@ -454,13 +463,14 @@ pub unsafe extern "C" fn churn_journey_replay_run(
     let body = || {
         // SAFETY: the caller hands over NULL or live handles, NULL or texts ending in NUL, and NULL
         // or a place for one pointer.
-        let (log, from, to, settings, journeys, progress, out) = unsafe {
+        let (log, from, to, settings, journeys, plan, progress, out) = unsafe {
             (
                 guard::handle(log, "log")?,
                 guard::optional_text(from, "from")?,
                 guard::optional_text(to, "to")?,
                 guard::settings::<WinBackSettings>(settings, "winback")?,
                 guard::settings::<JourneySettings>(journeys, "journeys")?,
+                plan.as_ref(),
                 progress.as_ref(),
                 Out::new(replay, "replay")?,
             )
@@ -474,7 +484,8 @@ pub unsafe extern "C" fn churn_journey_replay_run(
             None => AsOf::new(Horizon::days(90)?.end(from)),
         };
         let found = observe(progress, |progress| {
-            settings.replay(log.log(), from, to, &journeys, progress)
+            let plans: Vec<&Plan> = plan.iter().map(|plan| plan.plan()).collect();
+            settings.replay_planned(log.log(), from, to, &journeys, &plans, progress)
         })?;
         out.write_handle(churn_journey_replay(found));
         Ok(())

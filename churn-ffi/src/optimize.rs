@@ -21,7 +21,15 @@ use crate::texts::churn_texts;
 /// Uplift estimates for actions, gathered one by one; copied, so arrays may be freed at once.
 #[derive(Default)]
 pub struct churn_uplift {
-    estimates: Vec<(String, Option<Vec<String>>, Vec<f64>)>,
+    estimates: Vec<Estimates>,
+}
+
+/// Estimates of one action over some channels, with standard errors where there are any.
+struct Estimates {
+    action: String,
+    channels: Option<Vec<String>>,
+    change: Vec<f64>,
+    standard_error: Option<Vec<f64>>,
 }
 
 /// An empty list of uplift estimates.
@@ -42,31 +50,40 @@ pub unsafe extern "C" fn churn_uplift_new(
 
 /// Adds estimates for an action over `channels` (ids joined by "+"; NULL = over any that has no
 /// estimate of its own): the change of each customer's probability of staying, in the rows of the
-/// tables, NaN where there is none. Names are looked up when the plan is made.
+/// tables, NaN where there is none. `standard_error` (NULL = the estimates are taken as they are) draws
+/// each towards what is known otherwise. Names are looked up when the plan is made.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_uplift_add(
     uplift: *mut churn_uplift,
     action: *const c_char,
     channels: *const c_char,
     change: *const f64,
+    standard_error: *const f64,
     count: usize,
     error: *mut *mut churn_error,
 ) -> churn_status {
     let body = || {
         // SAFETY: the caller hands over NULL or a live handle, texts ending in NUL, and `count`
         // numbers.
-        let (uplift, action, channels, change) = unsafe {
+        let (uplift, action, channels, change, errors) = unsafe {
             (
                 guard::handle_mut(uplift, "uplift")?,
                 guard::text(action, "action")?,
                 guard::optional_text(channels, "channels")?,
                 guard::slice(change, count, "change")?,
+                match standard_error.is_null() {
+                    true => None,
+                    false => Some(guard::slice(standard_error, count, "standard_error")?),
+                },
             )
         };
         let channels = channels.map(|ids| ids.split('+').map(str::to_owned).collect());
-        uplift
-            .estimates
-            .push((action.to_owned(), channels, change.to_vec()));
+        uplift.estimates.push(Estimates {
+            action: action.to_owned(),
+            channels,
+            change: change.to_vec(),
+            standard_error: errors.map(<[f64]>::to_vec),
+        });
         Ok(())
     };
     // SAFETY: the caller hands over NULL or a place for one pointer.
@@ -114,10 +131,15 @@ pub unsafe extern "C" fn churn_playbook_optimize(
         let facts = Facts::new(table.table(), scores.scores(), &groupings)?;
         let mut effects = Effects::new(playbook.inner(), &facts, &settings.effects)?;
         let estimates = uplift.map_or(&[][..], |uplift| &uplift.estimates);
-        for (action, channels, change) in estimates {
-            let (customers, as_of) = (facts.customers(), facts.as_of());
-            let channels = channels.as_deref();
-            effects = effects.with_uplift(action, channels, customers, as_of, change.clone())?;
+        for one in estimates {
+            effects = effects.with_uplift_errors(
+                &one.action,
+                one.channels.as_deref(),
+                facts.customers(),
+                facts.as_of(),
+                one.change.clone(),
+                one.standard_error.clone(),
+            )?;
         }
         let plan = observe(progress, |progress| {
             optimize_with(effects, &facts, &settings, progress)
@@ -213,8 +235,8 @@ pub unsafe extern "C" fn churn_plan_day(plan: *const churn_plan) -> *const i32 {
     allocation.map_or(ptr::null(), |a| a.day().as_ptr())
 }
 
-/// Where the change of one customer's action is known from: a list of "uplift", "observed" or
-/// "playbook", empty without an action.
+/// Where the change of one customer's action is known from: a list of "uplift",
+/// "experiment", "observed" or "playbook", empty without an action.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_plan_source(
     plan: *const churn_plan,

@@ -47,6 +47,7 @@ fn answer(operation: &str, inputs: &Inputs) -> Answer<Value> {
         "features.summary" => features_summary(inputs),
         "journey.lots" => journey::lots(inputs),
         "journey.replay" => journey::replay(inputs),
+        "journey.report" => journey::report(inputs),
         "journey.steps" => journey::steps(inputs),
         "scoring.reasons" => scoring_reasons(inputs),
         "scoring.scorecard" => scoring_scorecard(inputs),

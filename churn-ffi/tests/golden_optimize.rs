@@ -40,12 +40,11 @@ fn plan(inputs: &Inputs) -> Answer<Handle<churn_plan>> {
                     .collect::<Vec<_>>()
                     .join("+"))
             });
-            let change: Vec<f64> = one["change"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(number)
-                .collect();
+            let column = |name: &str| -> Option<Vec<f64>> {
+                let cells = one.get(name)?.as_array().unwrap();
+                Some(cells.iter().map(number).collect())
+            };
+            let (change, errors) = (column("change").unwrap(), column("standard_error"));
             call(|error| {
                 let (values, n) = (change.as_ptr(), change.len());
                 churn_uplift_add(
@@ -53,6 +52,9 @@ fn plan(inputs: &Inputs) -> Answer<Handle<churn_plan>> {
                     action.as_ptr(),
                     pointer(&channels),
                     values,
+                    errors
+                        .as_ref()
+                        .map_or(ptr::null(), |errors| errors.as_ptr()),
                     n,
                     error,
                 )

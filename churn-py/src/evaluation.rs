@@ -1,12 +1,16 @@
 //! Experiments, hold-outs and policies; `churn.experiment` re-exports them.
 
 use churn_core::evaluation::experiment::{
-    self, Arms, ComparisonSettings, Outcome, PlanSettings, SamplePlan, Spending, compare,
+    self, Arms, Comparison, ComparisonSettings, Outcome as OutcomeKind, PlanSettings, SamplePlan,
+    Spending, compare,
 };
 use churn_core::evaluation::policy_value::{
     self, Estimator, LoggedChoices, PolicyValue as CoreValue, RewardModel,
 };
-use churn_core::evaluation::{self, IncrementalSettings};
+use churn_core::evaluation::{
+    self, ArmAction, IncrementalSettings, JourneyExposures, UpliftCalibration,
+};
+use churn_core::journey::Outcome;
 use churn_core::{AsOf, Horizon};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -48,7 +52,7 @@ pub(crate) fn compare_arms<'py>(
     comparison: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let comparison: ComparisonSettings = settings::read(py, "comparison", comparison)?;
-    let kind: Outcome = settings::read_value(kind, "kind")?;
+    let kind: OutcomeKind = settings::read_value(kind, "kind")?;
     let arm = names("experiment.arm", arm)?;
     let control = control.str()?.to_string();
     let outcome = convert::vector("experiment.outcome", outcome)?;
@@ -295,6 +299,65 @@ impl Exposures {
             .collect();
         format!("Exposures({})", counts.join(", "))
     }
+}
+
+/// The report of journeys from the logs of their steps.
+pub(crate) fn report<'py>(
+    py: Python<'py>,
+    outcomes: &[&Outcome],
+    log: &EventLog,
+    horizon_days: u32,
+    observed_until: Option<&Bound<'py, PyAny>>,
+    incremental: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let log = log.log(py)?;
+    let settings: IncrementalSettings = settings::read(py, "incremental", incremental)?;
+    let horizon = Horizon::days(horizon_days).or_raise(py)?;
+    let end = Exposures::at_end(observed_until)?;
+    let report =
+        py.detach(|| JourneyExposures::new(outcomes)?.report(&log, horizon, end, &settings));
+    answer(py, &report.or_raise(py)?)
+}
+
+/// The changes that arms of a comparison made, as effects of actions.
+#[pyfunction]
+pub(crate) fn effects_of<'py>(
+    py: Python<'py>,
+    comparison: &Bound<'py, PyAny>,
+    arms: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let comparison: Comparison = settings::read_value(comparison, "comparison")?;
+    let arms: Vec<ArmAction> = settings::read_value(arms, "arms")?;
+    answer(py, &comparison.effects_of(&arms).or_raise(py)?)
+}
+
+/// How far predictions of an uplift model may be believed, from doubly robust scores out of fold.
+#[pyfunction]
+pub(crate) fn uplift_calibration<'py>(
+    py: Python<'py>,
+    predicted: &Bound<'py, PyAny>,
+    scores: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let predicted = convert::vector("calibration.predicted", predicted)?;
+    let scores = convert::vector("calibration.scores", scores)?;
+    let calibration = py.detach(|| UpliftCalibration::new(&predicted, &scores));
+    answer(py, &calibration.or_raise(py)?)
+}
+
+/// Changes and standard errors for predictions of the model, as `churn.optimize` takes them.
+#[pyfunction]
+pub(crate) fn calibrated_uplift<'py>(
+    py: Python<'py>,
+    calibration: &Bound<'py, PyAny>,
+    predicted: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let calibration: UpliftCalibration = settings::read_value(calibration, "calibration")?;
+    let predicted = convert::vector("calibration.predicted", predicted)?;
+    let (change, error) = calibration.apply(&predicted);
+    let dict = PyDict::new(py);
+    dict.set_item("change", convert::floats(py, &change)?)?;
+    dict.set_item("standard_error", convert::floats(py, &error)?)?;
+    Ok(dict)
 }
 
 /// The value of a policy from logged choices, with one score per choice.

@@ -12,9 +12,10 @@ use pyo3::types::PyDict;
 use crate::customers::{self, Customers};
 use crate::errors::OrRaise;
 use crate::events::EventLog;
-use crate::strategy::{Facts, Playbook};
+use crate::shared::Shared;
+use crate::strategy::{Facts, Plan, Playbook};
 use crate::table::Table;
-use crate::{convert, progress, settings, winback};
+use crate::{convert, evaluation, progress, settings, winback};
 
 /// Who enters, what happens in which order and what ends it; read like a document.
 #[pyclass(frozen, module = "churn", eq)]
@@ -218,7 +219,7 @@ impl JourneyEngine {
     }
 
     /// Steps to `until` (`now` where left out); the state that is given stays as it is.
-    #[pyo3(signature = (state, now, *, until=None, events=None, log=None, since=None, facts=None))]
+    #[pyo3(signature = (state, now, *, until=None, events=None, log=None, since=None, facts=None, plan=None))]
     #[allow(clippy::too_many_arguments)]
     fn step(
         &self,
@@ -230,6 +231,7 @@ impl JourneyEngine {
         log: Option<&EventLog>,
         since: Option<&Bound<'_, PyAny>>,
         facts: Option<&Facts>,
+        plan: Option<&Plan>,
     ) -> PyResult<(JourneyState, Py<JourneyOutcome>)> {
         let instant = |what, value: Option<&Bound<'_, PyAny>>| {
             value.map(|value| convert::instant(what, value)).transpose()
@@ -248,7 +250,10 @@ impl JourneyEngine {
                 let end = Timestamp::from_micros(now.micros().saturating_add(1))?;
                 told.extend(journey::events_between(log, &self.engine, since, end));
             }
-            let news = News::at(now).until(until).with_events(&told);
+            let mut news = News::at(now).until(until).with_events(&told);
+            if let Some(plan) = plan {
+                news = news.with_plan(&plan.plan);
+            }
             match facts {
                 None => self.engine.step(&state.state, &news),
                 Some(facts) => {
@@ -458,6 +463,28 @@ impl JourneyReplay {
         self.replay.cost()
     }
 
+    /// What the contacts changed against the hold-out, from these logs and what the log of events
+    /// says happened afterwards.
+    #[pyo3(signature = (log, *, horizon_days, observed_until=None, **incremental))]
+    fn report<'py>(
+        &self,
+        py: Python<'py>,
+        log: &EventLog,
+        horizon_days: u32,
+        observed_until: Option<&Bound<'py, PyAny>>,
+        incremental: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let outcomes = [&self.replay.outcome];
+        evaluation::report(
+            py,
+            &outcomes,
+            log,
+            horizon_days,
+            observed_until,
+            incremental,
+        )
+    }
+
     /// How many customers had how many contacts: entry k counts those with k.
     fn histogram(&self) -> Vec<u64> {
         self.replay.histogram()
@@ -490,7 +517,7 @@ impl JourneyReplay {
 
 /// Runs journeys over the days from `start` to `end` (exclusive) of a log.
 #[pyfunction]
-#[pyo3(signature = (log, start, end, *, journeys=None, policy=None, learning=None, progress=None, **settings))]
+#[pyo3(signature = (log, start, end, *, journeys=None, policy=None, learning=None, plans=None, progress=None, **settings))]
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn replay(
     py: Python<'_>,
@@ -500,6 +527,7 @@ pub(crate) fn replay(
     journeys: Option<Vec<PyRef<'_, Journey>>>,
     policy: Option<&Bound<'_, PyAny>>,
     learning: Option<&Bound<'_, PyAny>>,
+    plans: Option<Vec<PyRef<'_, Plan>>>,
     progress: Option<&Bound<'_, PyAny>>,
     settings: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Py<JourneyReplay>> {
@@ -530,8 +558,14 @@ pub(crate) fn replay(
         own.set_item("learning", learning)?;
     }
     let own: JourneySettings = settings::read(py, "journeys", Some(&own))?;
+    let plans: Vec<Shared<churn_core::strategy::Plan>> = plans
+        .unwrap_or_default()
+        .iter()
+        .map(|plan| plan.plan.clone())
+        .collect();
     let replay = progress::run(py, progress, |progress| {
-        whole.replay(&log, start, end, &own, progress)
+        let plans: Vec<&churn_core::strategy::Plan> = plans.iter().map(|plan| &**plan).collect();
+        whole.replay_planned(&log, start, end, &own, &plans, progress)
     })?;
     let replay = Arc::new(replay);
     let source = Arc::clone(&replay);
@@ -539,6 +573,32 @@ pub(crate) fn replay(
     Py::new(
         py,
         PyClassInitializer::from(base).add_subclass(JourneyReplay { replay }),
+    )
+}
+
+/// What the contacts of several steps changed against the hold-out.
+#[pyfunction]
+#[pyo3(signature = (outcomes, log, *, horizon_days, observed_until=None, **incremental))]
+pub(crate) fn journey_report<'py>(
+    py: Python<'py>,
+    outcomes: Vec<PyRef<'py, JourneyOutcome>>,
+    log: &EventLog,
+    horizon_days: u32,
+    observed_until: Option<&Bound<'py, PyAny>>,
+    incremental: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let outcomes: Vec<Arc<journey::Outcome>> = outcomes
+        .iter()
+        .map(|one| Arc::clone(&one.outcome))
+        .collect();
+    let outcomes: Vec<&journey::Outcome> = outcomes.iter().map(Arc::as_ref).collect();
+    evaluation::report(
+        py,
+        &outcomes,
+        log,
+        horizon_days,
+        observed_until,
+        incremental,
     )
 }
 

@@ -44,8 +44,9 @@ mod _churn {
     use crate::describer::Describer;
     #[pymodule_export]
     use crate::evaluation::{
-        Exposures, PolicyValue, compare_arms, group_sequential_bounds, minimum_detectable_effect,
-        plan_from_log, policy_value_of, power, profit_curve, sample_ratio, sample_size,
+        Exposures, PolicyValue, calibrated_uplift, compare_arms, effects_of,
+        group_sequential_bounds, minimum_detectable_effect, plan_from_log, policy_value_of, power,
+        profit_curve, sample_ratio, sample_size, uplift_calibration,
     };
     #[pymodule_export]
     use crate::events::EventLog;
@@ -54,7 +55,7 @@ mod _churn {
     #[pymodule_export]
     use crate::journey::{
         ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
-        hold_out, hold_out_stratified, lot, replay,
+        hold_out, hold_out_stratified, journey_report, lot, replay,
     };
     #[pymodule_export]
     use crate::learned::{

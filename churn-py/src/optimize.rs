@@ -12,8 +12,9 @@ use crate::strategy::{Facts, Plan, Playbook};
 use crate::table::Table;
 use crate::{progress, settings};
 
-/// Uplift estimates of one action: its id, the channels or any, one change per customer.
-type Uplift = (String, Option<Vec<String>>, Vec<f64>);
+/// Uplift estimates of one action: its id, the channels or any, one change per customer, and the
+/// standard errors where there are any.
+type Uplift = (String, Option<Vec<String>>, Vec<f64>, Option<Vec<f64>>);
 
 /// Gives each customer at most one action over one of its channel sets so that the expected profit
 /// of all together is as large as the constraints allow.
@@ -32,13 +33,14 @@ pub(crate) fn optimize(
     let plan = progress::run(py, progress, |progress| {
         facts.with(|facts| {
             let mut effects = Effects::new(playbook.inner(), facts, &settings.effects)?;
-            for (action, channels, change) in uplift {
-                effects = effects.with_uplift(
+            for (action, channels, change, errors) in uplift {
+                effects = effects.with_uplift_errors(
                     &action,
                     channels.as_deref(),
                     facts.customers(),
                     facts.as_of(),
                     change,
+                    errors,
                 )?;
             }
             optimize_with(effects, facts, &settings, progress)
@@ -47,7 +49,8 @@ pub(crate) fn optimize(
     Plan::wrap(py, Shared::new(plan))
 }
 
-/// A mapping of an action, or of an action and its channels, to changes.
+/// A mapping of an action, or of an action and its channels, to changes, or to a mapping with `change`
+/// and `standard_error`.
 fn read_uplift(uplift: &Bound<'_, PyAny>) -> PyResult<Vec<Uplift>> {
     let expected = "a dict of arrays by action or (action, channels)";
     if !uplift.hasattr("items")? {
@@ -65,8 +68,21 @@ fn read_uplift(uplift: &Bound<'_, PyAny>) -> PyResult<Vec<Uplift>> {
                 (both.0, Some(both.1))
             }
         };
-        let change = convert::vector(&format!("uplift.{action}"), &cells)?;
-        all.push((action, channels, change));
+        let place = format!("uplift.{action}");
+        let (change, errors) = match cells.cast::<PyDict>() {
+            Err(_) => (convert::vector(&place, &cells)?, None),
+            Ok(both) => {
+                let column = |name: &str| -> PyResult<Vec<f64>> {
+                    let place = format!("{place}.{name}");
+                    match both.get_item(name)? {
+                        Some(cells) => convert::vector(&place, &cells),
+                        None => Err(wrong_type(&place, "an array", both)),
+                    }
+                };
+                (column("change")?, Some(column("standard_error")?))
+            }
+        };
+        all.push((action, channels, change, errors));
     }
     Ok(all)
 }

@@ -71,6 +71,9 @@ impl Facts {
     }
 }
 
+/// Action, channels and offers that a plan means for a customer.
+type Intended = (String, Vec<String>, Vec<String>);
+
 /// Channels and offers with their costs, and actions for audiences; read like a document.
 #[pyclass(frozen, module = "churn", eq)]
 #[derive(PartialEq)]
@@ -190,7 +193,7 @@ pub(crate) fn match_actions(
 /// What is done for each customer.
 #[pyclass(frozen, extends = Table, module = "churn")]
 pub(crate) struct Plan {
-    plan: Shared<strategy::Plan>,
+    pub(crate) plan: Shared<strategy::Plan>,
 }
 
 impl Plan {
@@ -259,6 +262,15 @@ impl Plan {
         let row = customers::row(self.plan.customers(), customer)?;
         let offers = self.plan.offers(row).into_iter();
         Ok(offers.map(|offer| offer.id.clone()).collect())
+    }
+
+    /// What the plan means for one customer, also for one who is held out: action, channels, offers.
+    fn intended(&self, customer: &Bound<'_, PyAny>) -> PyResult<Option<Intended>> {
+        let row = customers::row(self.plan.customers(), customer)?;
+        Ok(self.plan.intended(row).map(|(action, channels, offers)| {
+            let offers = offers.iter().map(|offer| offer.id.clone());
+            (action.id.clone(), channels.to_vec(), offers.collect())
+        }))
     }
 
     /// Why one customer gets this action over these channels, or none, in words.

@@ -6,12 +6,12 @@ import sys
 
 import churn
 
-EXAMPLE = pathlib.Path(__file__).parents[1] / "examples" / "winback.py"
+EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 
 
-def run(*words: str) -> str:
+def run(*words: str, example: str = "winback.py") -> str:
     done = subprocess.run(
-        [sys.executable, str(EXAMPLE), *words], capture_output=True, text=True, encoding="utf-8"
+        [sys.executable, str(EXAMPLES / example), *words], capture_output=True, text=True, encoding="utf-8"
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -20,6 +20,19 @@ def run(*words: str) -> str:
 def test_a_simulated_shop():
     out = run()
     assert "vip_rescue" in out and out.count("Customer ") == 3
+
+
+def test_from_an_experiment_to_a_campaign_that_pays():
+    out = run("--customers", "2500", "--budget", "600", example="worked.py")
+    profit = {
+        name: float(line.split(name)[1].split()[0])
+        for name in ("the best possible", "plan from the experiment", "risk first", "everybody, no budget")
+        for line in out.splitlines()
+        if line.strip().startswith(name)
+    }
+    assert profit["the best possible"] >= profit["plan from the experiment"] > profit["risk first"]
+    assert profit["everybody, no budget"] < profit["plan from the experiment"]
+    assert "contacted for" in out and "95 % interval" in out
 
 
 def test_a_file_with_other_names(tmp_path):

@@ -325,6 +325,33 @@ def journey_replay(inputs: Inputs) -> dict[str, Any]:
     }
 
 
+def journey_finding(finding: dict[str, Any]) -> dict[str, Any] | None:
+    if "known" not in finding:
+        return None
+    known = finding["known"]
+    plain = ("treated", "held_out", "cost", "cost_per_kept")
+    totals = ("kept", "orders", "revenue", "profit", "return_on_spend")
+    return {name: known[name] for name in plain + totals}
+
+
+def journey_report(inputs: Inputs) -> dict[str, Any]:
+    events, _, _, journeys, policy, learning = journey_parts(inputs)
+    replay = churn.replay(
+        events, inputs["from"], inputs["to"], journeys=journeys, policy=policy, learning=learning
+    )
+    report = replay.report(
+        events,
+        horizon_days=inputs["horizon_days"],
+        observed_until=inputs["observed_until"],
+        **inputs.get("incremental", {}),
+    )
+    plain = ("contacted", "held_out", "open", "contacts", "contact_cost", "offer_cost")
+    return {name: report[name] for name in plain} | {
+        "total": journey_finding(report["total"]),
+        "by_channel": {g["group"]: journey_finding(g["finding"]) for g in report["by_channel"]},
+    }
+
+
 OPERATIONS: dict[str, Callable[[Inputs], Any]] = {
     "defaults": lambda inputs: churn.defaults(inputs["settings"]),
     "errors": errors,
@@ -339,6 +366,7 @@ OPERATIONS: dict[str, Callable[[Inputs], Any]] = {
         "lots": [churn.lot(inputs["salt"], id) for id in inputs["customers"]]
     },
     "journey.replay": journey_replay,
+    "journey.report": journey_report,
     "journey.steps": journey_steps,
     "scoring.reasons": scoring_reasons,
     "scoring.scorecard": scoring_scorecard,

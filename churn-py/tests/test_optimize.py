@@ -19,13 +19,20 @@ def facts_of(inputs: dict[str, Any]) -> churn.Facts:
     return churn.Facts(own, scores, [churn.RiskTiers().assign(scores), churn.Grid.rf25().assign(own)])
 
 
+def estimates(uplift: dict[str, Any]) -> Any:
+    columns = {
+        name: [number(cell) for cell in uplift[name]]
+        for name in ("change", "standard_error")
+        if name in uplift
+    }
+    return columns if "standard_error" in columns else columns["change"]
+
+
 def made(inputs: dict[str, Any]) -> churn.Plan:
     facts = facts_of(inputs)
     playbook = churn.Playbook.from_json(json.dumps(inputs["playbook"]), facts)
     uplift = {
-        (u["action"], tuple(u["channels"])) if "channels" in u else u["action"]: [
-            number(cell) for cell in u["change"]
-        ]
+        (u["action"], tuple(u["channels"])) if "channels" in u else u["action"]: estimates(u)
         for u in inputs.get("uplift", [])
     }
     return churn.optimize(playbook, facts, uplift=uplift, **inputs["optimize"])

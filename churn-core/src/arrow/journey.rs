@@ -8,7 +8,8 @@ use crate::error::Result;
 use crate::journey::{Decision, Outcome, Rejection, Replay};
 
 /// The contacts of an outcome: `customer`, `at`, `journey`, `step`, `offers` and `channels` (ids
-/// joined by `+`), `segment`, `propensity`, `cost`, `offer_cost`, `replaced`.
+/// joined by `+`), `segment`, `propensity`, `cost`, `offer_cost`, `replaced`, `planned`
+/// (what the plan said, not one of the step's own options).
 ///
 /// # Errors
 /// None in practice; the columns always fit together.
@@ -37,12 +38,16 @@ pub fn contact_batch(outcome: &Outcome) -> Result<RecordBatch> {
         .numbers("offer_cost", &numbers(|c| c.offer_cost))
         .describe("unit", "currency")
         .flags("replaced", contacts().map(|c| Some(c.replaced)))
+        .flags(
+            "planned",
+            contacts().map(|c| Some(outcome.is_planned(c.journey, c.step, c.option))),
+        )
         .finish()
 }
 
 /// The log of an outcome: `customer`, `at`, `journey`, `step`, `decision` (its name), `reason` (the
-/// trigger, target, channels, rule or reason behind it), `until` (of what is held), `propensity` (of
-/// what is sent or held out).
+/// trigger, target, channels, rule or reason behind it), `segment` (by which journeys learn), `until`
+/// (of what is held), `propensity` (of what is sent or held out).
 ///
 /// # Errors
 /// None in practice; the columns always fit together.
@@ -70,6 +75,10 @@ pub fn journey_log_batch(outcome: &Outcome) -> Result<RecordBatch> {
         .texts("step", log().map(step))
         .texts("decision", log().map(|entry| Some(entry.decision.name())))
         .texts("reason", some(&reasons))
+        .texts(
+            "segment",
+            log().map(|entry| entry.segment.map(|segment| outcome.segment_label(segment))),
+        )
         .times("until", until)
         .optional_numbers("propensity", propensity)
         .finish()

@@ -123,7 +123,8 @@ impl Exposures {
     /// not know did nothing.
     ///
     /// # Errors
-    /// `NotEnoughData` for an empty log, or if an arm has no customer whose horizon is over.
+    /// `NotEnoughData` for an empty log, or if an arm has no customer whose horizon is over;
+    /// `Misaligned` for a log with ids of another type, in which nobody would be found.
     pub fn outcomes(
         &self,
         log: &EventLog,
@@ -134,6 +135,7 @@ impl Exposures {
             Some(end) => end,
             None => log.day_after_last()?,
         };
+        check_types(&self.customers, log)?;
         let length = i64::from(horizon.as_days()) * MICROS_PER_DAY;
         let over = |at: &Timestamp| at.micros().saturating_add(length) <= end.instant().micros();
         let rows: Vec<usize> = (0..self.at.len())
@@ -177,5 +179,47 @@ impl Exposures {
             outcomes.bought[i] = f64::from(u8::from(outcomes.orders[i] > 0.0));
         }
         Ok(outcomes)
+    }
+}
+
+/// Refuses a log whose ids are of another type: nobody would be found in it, and everybody would seem
+/// to have done nothing.
+pub(super) fn check_types(customers: &Customers, log: &EventLog) -> Result<()> {
+    if let (Some(own), Some(other)) = (customers.iter().next(), log.customers().iter().next()) {
+        let is_text = |id: &CustomerId<'_>| matches!(id, CustomerId::Text(_));
+        if is_text(&own) != is_text(&other) {
+            let kind = |id: CustomerId<'_>| match id {
+                CustomerId::Text(id) => format!("texts such as {id:?}"),
+                number => format!("whole numbers such as {number}"),
+            };
+            let (expected, got) = (kind(other), kind(own));
+            return Err(Error::misaligned("experiment.customers", expected, got));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::{Cleaning, EventColumns};
+    use crate::time::TimeUnit;
+
+    #[test]
+    fn ids_of_another_type_are_refused() {
+        let columns = EventColumns::new(&[1_u64, 2], &[1, 60], TimeUnit::Day, EventKind::Purchase);
+        let log = EventLog::from_columns(&columns, &Cleaning::default()).unwrap();
+        let at = [Timestamp::parse("1970-01-02").unwrap(); 2];
+        let horizon = Horizon::days(9).unwrap();
+        let exposures = Exposures::new(&["1", "2"], &["a", "b"], &at, "a").unwrap();
+        let error = exposures.outcomes(&log, horizon, None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "experiment.customers: expected whole numbers such as 1, got texts such as \"1\""
+        );
+        // Numbers are the same customers whether they are signed or not.
+        let exposures = Exposures::new(&[1_i64, 2], &["a", "b"], &at, "a").unwrap();
+        let outcomes = exposures.outcomes(&log, horizon, None).unwrap();
+        assert_eq!(outcomes.bought, [1.0, 0.0]);
     }
 }

@@ -177,26 +177,16 @@ pub fn incremental(
     }
     let cost: Vec<f64> = outcomes.rows.iter().map(|row| cost[*row]).collect();
     let everybody: Vec<usize> = (0..outcomes.rows.len()).collect();
-    let mut groups = Vec::new();
-    if let Some(group) = group {
-        if group.len() != n {
+    let groups = match group {
+        None => Vec::new(),
+        Some(group) if group.len() != n => {
             return Err(Error::length_mismatch("incremental.group", n, group.len()));
         }
-        let mut names: Vec<&String> = group.iter().collect();
-        names.sort_unstable();
-        names.dedup();
-        for name in names {
-            let members: Vec<usize> = everybody
-                .iter()
-                .copied()
-                .filter(|i| group[outcomes.rows[*i]] == *name)
-                .collect();
-            groups.push(GroupFinding {
-                group: name.clone(),
-                finding: find(outcomes, &cost, &members, settings)?,
-            });
+        Some(group) => {
+            let group: Vec<Option<&str>> = group.iter().map(|name| Some(name.as_str())).collect();
+            find_groups(outcomes, &cost, &group, settings)?
         }
-    }
+    };
     let sample_ratio = match settings.held_out_share {
         Some(share) => Some(sample_ratio(&outcomes.arms, &[share, 1.0 - share])?),
         None => None,
@@ -209,7 +199,29 @@ pub fn incremental(
     })
 }
 
-fn check(settings: &IncrementalSettings) -> Result<()> {
+/// The finding of each group, in order of name; `group` names that of each customer of the exposures,
+/// `cost` has the rows of the outcomes.
+pub(super) fn find_groups(
+    outcomes: &ExposureOutcomes,
+    cost: &[f64],
+    group: &[Option<&str>],
+    settings: &IncrementalSettings,
+) -> Result<Vec<GroupFinding>> {
+    let mut names: Vec<&str> = group.iter().copied().flatten().collect();
+    names.sort_unstable();
+    names.dedup();
+    let finding = |name: &&str| {
+        let inside = |i: &usize| group[outcomes.rows[*i]] == Some(*name);
+        let members: Vec<usize> = (0..outcomes.rows.len()).filter(inside).collect();
+        Ok(GroupFinding {
+            group: (*name).to_owned(),
+            finding: find(outcomes, cost, &members, settings)?,
+        })
+    };
+    names.iter().map(finding).collect()
+}
+
+pub(super) fn check(settings: &IncrementalSettings) -> Result<()> {
     let within = |what: &str, value: f64, open: bool| {
         let inside = if open {
             value > 0.0 && value < 1.0
@@ -233,7 +245,7 @@ fn check(settings: &IncrementalSettings) -> Result<()> {
 }
 
 /// The effect among some customers; unknown where one of the arms is too small to compare.
-fn find(
+pub(super) fn find(
     outcomes: &ExposureOutcomes,
     cost: &[f64],
     members: &[usize],

@@ -5,10 +5,14 @@
 
 pub mod experiment;
 mod exposures;
+mod feedback;
 mod incremental;
+mod journeys;
 pub mod policy_value;
 
 pub use exposures::{ExposureOutcomes, Exposures};
+pub use feedback::{ArmAction, UpliftCalibration};
 pub use incremental::{
     Finding, GroupFinding, Incremental, IncrementalReport, IncrementalSettings, Total, incremental,
 };
+pub use journeys::{JourneyExposures, JourneyReport};

@@ -21,6 +21,8 @@ const LATE_DAYS: u32 = 3;
 const MAX_TRIGGERS: usize = 16;
 const MAX_STEPS: usize = 10_000;
 const MAX_OPTIONS: usize = 32;
+/// Options are counted in one byte.
+const MAX_PLANNED: usize = 255;
 
 /// A journey with the reasons for leaving that it can give.
 pub(super) struct Resolved {
@@ -470,10 +472,11 @@ impl Names<'_> {
     }
 
     fn sending(&self, place: &str, send: &Send) -> Result<Sending> {
-        if send.options.is_empty() || send.options.len() > MAX_OPTIONS {
+        let fewest = usize::from(!send.planned);
+        if !(fewest..=MAX_OPTIONS).contains(&send.options.len()) {
             return Err(Error::invalid_parameter(
                 format!("{place}.options"),
-                format_args!("1 to {MAX_OPTIONS} options"),
+                format_args!("{fewest} to {MAX_OPTIONS} options"),
                 send.options.len(),
             ));
         }
@@ -519,25 +522,36 @@ impl Names<'_> {
                     offers.len(),
                 ));
             }
-            let mask = channels.iter().fold(0, |mask, c| mask | 1_u32 << c);
-            if options.iter().any(|o| o.mask == mask && o.offers == offers) {
+            let manner = self.manner(offers, channels);
+            let same = |o: &Manner| o.mask == manner.mask && o.offers == manner.offers;
+            if options.iter().any(same) {
                 return Err(Error::invalid_parameter(
                     place,
                     "options that differ",
                     "the same offers and channels twice",
                 ));
             }
-            let used = || channels.iter().map(|c| &self.playbook.channels[*c]);
-            options.push(Manner {
-                mask,
-                cost: used().map(|c| c.cost).sum(),
-                prior: 1.0 - used().map(|c| 1.0 - c.prior_response).product::<f64>(),
-                offers,
-                channels,
-            });
+            options.push(manner);
+        }
+        let named = options.len();
+        let mut planned = Vec::new();
+        if send.planned {
+            self.plan_options(&mut options, &mut planned);
+            let widest = options.iter().map(|option| option.offers.len()).max();
+            if options.len() > MAX_PLANNED || widest > Some(32) {
+                return Err(Error::invalid_parameter(
+                    format!("{place}.planned"),
+                    format_args!(
+                        "at most {MAX_PLANNED} actions over channel sets, of at most 32 offers"
+                    ),
+                    options.len(),
+                ));
+            }
         }
         Ok(Sending {
             options,
+            named,
+            planned,
             choose: send.choose,
             when_capped: send.when_capped,
             hold_at_most: send
@@ -546,6 +560,34 @@ impl Names<'_> {
             response_value: send.response_value,
             exempt: send.exempt,
         })
+    }
+}
+
+impl Names<'_> {
+    fn manner(&self, offers: Vec<usize>, channels: Vec<usize>) -> Manner {
+        let used = || channels.iter().map(|c| &self.playbook.channels[*c]);
+        Manner {
+            mask: channels.iter().fold(0, |mask, c| mask | 1_u32 << c),
+            cost: used().map(|c| c.cost).sum(),
+            prior: 1.0 - used().map(|c| 1.0 - c.prior_response).product::<f64>(),
+            offers,
+            channels,
+        }
+    }
+
+    /// Every action of the playbook over every channel set.
+    fn plan_options(&self, options: &mut Vec<Manner>, planned: &mut Vec<usize>) {
+        let playbook = self.playbook;
+        let offer = |id: &String| playbook.offers.iter().position(|offer| offer.id == *id);
+        let channel = |id: &String| playbook.channels.iter().position(|c| c.id == *id);
+        for action in &playbook.actions {
+            planned.push(options.len());
+            for set in &action.channel_sets {
+                // The playbook was checked: every id is found.
+                let offers = action.offers.iter().filter_map(offer).collect();
+                options.push(self.manner(offers, set.iter().filter_map(channel).collect()));
+            }
+        }
     }
 }
 

@@ -32,6 +32,10 @@ impl Walker<'_> {
         }
     }
 
+    pub(super) fn known_segment(&self) -> Option<u8> {
+        Some(self.segment()).filter(|segment| *segment != NO_SEGMENT)
+    }
+
     fn arm(&self, j: usize, option: usize) -> Arm {
         Arm {
             journey: j as u8,
@@ -56,14 +60,20 @@ impl Walker<'_> {
             return Err(Rejection::Suppressed);
         }
         let allowed = !self.row.refused & (self.row.granted | !engine.policy.opt_in);
-        let mut rejection = Rejection::NoConsent;
+        let planned = self.planned(sending);
+        let mut rejection = match (sending.named, planned) {
+            (0, None) => return Err(Rejection::NotPlanned),
+            _ => Rejection::NoConsent,
+        };
         let mut open = Vec::new();
-        for (option, manner) in sending.options.iter().enumerate() {
+        let named = (0..sending.named).map(|option| (option, u32::MAX));
+        for (option, of_plan) in planned.into_iter().chain(named) {
+            let manner = &sending.options[option];
             if manner.mask & !allowed != 0 {
                 continue;
             }
             let mut channels = manner.channels.iter();
-            let given = self.given(manner);
+            let given = self.given(manner) & of_plan;
             if given == 0 || !channels.all(|c| self.holds(&engine.channels[*c])) {
                 rejection = rejection.max(Rejection::NotOpen);
                 continue;
@@ -104,6 +114,18 @@ impl Walker<'_> {
         } else {
             Ok(open)
         }
+    }
+
+    /// The option that the plan means for the customer, and its offers as bits.
+    fn planned(&self, sending: &Sending) -> Option<(usize, u32)> {
+        if sending.planned.is_empty() {
+            return None;
+        }
+        let (action, set, offers) = self.world.plan?.intent(self.visit.planned?)?;
+        let option = sending.planned[action] + set;
+        let of_option = sending.options[option].offers.iter().enumerate();
+        let given = of_option.filter(|(_, offer)| offers.contains(offer));
+        Some((option, given.fold(0, |bits, (i, _)| bits | 1 << i)))
     }
 
     /// The offers of an option that the customer may have, as bits.
@@ -196,7 +218,12 @@ impl Walker<'_> {
         let verdict = |walker: &Self, o: &OpenOption| {
             walker.judge(j, sending, sending.options[o.option].mask, at)
         };
-        let choice = match sending.choose {
+        // What the plan says comes first, however the step's own options are chosen.
+        let choose = match open[0].option < sending.named {
+            true => sending.choose,
+            false => Choose::First,
+        };
+        let choice = match choose {
             Choose::First => {
                 let first = &open[0];
                 match verdict(self, first) {
@@ -358,7 +385,7 @@ impl Walker<'_> {
                 step,
                 option,
                 given: choice.given,
-                segment: (arm.segment != NO_SEGMENT).then_some(arm.segment),
+                segment: self.known_segment(),
                 propensity,
                 cost: manner.cost,
                 offer_cost,

@@ -298,11 +298,13 @@ pub enum Rejection {
     Fatigue,
     /// It would cost more than it is expected to bring, even to a fresh customer.
     Unprofitable,
+    /// The step makes what the plan says, and the plan says nothing for the customer.
+    NotPlanned,
 }
 
 impl Rejection {
     /// All of them, in the order of their codes.
-    pub const ALL: [Rejection; 11] = [
+    pub const ALL: [Rejection; 12] = [
         Rejection::Suppressed,
         Rejection::NoConsent,
         Rejection::NotOpen,
@@ -314,6 +316,7 @@ impl Rejection {
         Rejection::Capacity,
         Rejection::Fatigue,
         Rejection::Unprofitable,
+        Rejection::NotPlanned,
     ];
 
     /// The name in logs, e.g. `"frequency_cap"`.
@@ -330,6 +333,7 @@ impl Rejection {
             Rejection::Capacity => "capacity",
             Rejection::Fatigue => "fatigue",
             Rejection::Unprofitable => "unprofitable",
+            Rejection::NotPlanned => "not_planned",
         }
     }
 }

@@ -241,7 +241,14 @@ pub struct Share {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Send {
-    /// The ways to make it, in order of preference; one is chosen.
+    /// Makes what the plan in force ([`News::with_plan`](super::News::with_plan)) means for the
+    /// customer: its channels, and those of its offers that the customer may still have. It comes
+    /// before the options, whatever `choose` says; they stand in where no plan was told, the plan
+    /// means nothing for the customer, or what it means is not open. Where there are none, the
+    /// contact is dropped (`not_planned`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub planned: bool,
+    /// The ways to make it, in order of preference; one is chosen. At least one unless `planned`.
     pub options: Vec<SendOption>,
     /// How the option is chosen.
     pub choose: Choose,

@@ -110,7 +110,7 @@ pub struct Engine {
     pub(super) vocabulary: Vocabulary,
     /// Names of numbers and segmentations that decisions read.
     pub(super) reads: Vec<String>,
-    currency: String,
+    pub(super) playbook: Playbook,
 }
 
 impl Engine {
@@ -179,7 +179,8 @@ impl Engine {
             None => Vec::new(),
             Some(position) => vocabulary.segmentations()[position].labels.clone(),
         };
-        let words = words(journeys, &graphs, &reasons, playbook, &segments);
+        let share = policy.holdout.as_ref().map(|holdout| holdout.share);
+        let words = words(journeys, &graphs, &reasons, playbook, &segments, share);
         let mut engine = Engine {
             order,
             salts: salts.collect(),
@@ -195,7 +196,7 @@ impl Engine {
             offer_costs: playbook.offers.iter().map(|o| o.cost).collect(),
             vocabulary: vocabulary.clone(),
             reads: Vec::new(),
-            currency: playbook.currency.clone(),
+            playbook: playbook.clone(),
         };
         engine.reads = engine.find_reads();
         Ok(engine)
@@ -214,6 +215,14 @@ impl Engine {
             let by_facts = |way: &Way| matches!(way, Way::When { .. });
             graph.triggers.iter().any(|t| t.watches()) || graph.exits.iter().any(by_facts)
         })
+    }
+
+    /// Whether any step makes what a plan says.
+    pub fn follows_plans(&self) -> bool {
+        let planned = |node: &Node| matches!(node, Node::Send(s, _) if !s.planned.is_empty());
+        self.graphs
+            .iter()
+            .any(|graph| graph.nodes.iter().any(planned))
     }
 
     /// Whether anything here listens to such events; a caller may keep the others to itself.
@@ -238,7 +247,7 @@ impl Engine {
 
     /// The currency of all costs.
     pub fn currency(&self) -> &str {
-        &self.currency
+        &self.playbook.currency
     }
 
     /// The state of a shop about which nothing is known yet.
@@ -285,7 +294,8 @@ impl Engine {
     /// `InvalidParameter` for a clock that goes back; `InvalidValue`, with the row, for an event
     /// after `until`, a channel that the playbook does not have in a change of consent, and ids of
     /// another type than the state's; `Misaligned` for facts from after `now`, with other names than
-    /// the engine's, or missing although decisions read them.
+    /// the engine's, or missing although decisions read them, and for a plan from after `now` or with
+    /// another playbook.
     pub fn step(&self, state: &State, news: &News<'_>) -> Result<(State, Outcome)> {
         let mut state = state.clone();
         let outcome = self.advance(&mut state, news)?;
@@ -301,6 +311,7 @@ impl Engine {
         self.check_instants(state, news)?;
         let zones = self.zones(state)?;
         self.check_facts(news)?;
+        self.check_plan(news)?;
         self.check_events(state, news)?;
 
         let clock = state.clock;
@@ -318,6 +329,7 @@ impl Engine {
         let mut world = World {
             engine: self,
             facts: news.facts,
+            plan: news.plan,
             zones: &zones,
             chances: &chances,
             now,
@@ -387,6 +399,7 @@ impl Engine {
         let rows: Option<Vec<u32>> = news.facts.map(|facts| facts_rows(state, facts));
         let watches = self.watches();
         let journeys = self.graphs.len();
+        let plan = news.plan.filter(|_| self.follows_plans());
         let chunks: Vec<Vec<Visit>> = (0..state.rows.len().div_ceil(CHUNK))
             .into_par_iter()
             .map(|chunk| {
@@ -408,6 +421,8 @@ impl Engine {
                     visits.push(Visit {
                         row,
                         facts: facts.map(|facts| facts as usize),
+                        planned: plan
+                            .and_then(|plan| plan.customers().find(state.customers.get(row))),
                         hash: holdout::hash("", state.customers.get(row)),
                         events: start..next,
                         sight: sight.map(|f| f.as_of().instant().micros().max(state.clock)),
@@ -509,6 +524,7 @@ impl Engine {
             at: Timestamp::from_checked_micros(clock),
             journey: j as u16,
             step: None,
+            segment: None,
             decision: Decision::Left {
                 reason: STEP_REMOVED as u16,
             },

@@ -102,7 +102,13 @@ pub(super) enum Node {
 
 #[derive(Debug, Clone)]
 pub(super) struct Sending {
+    /// Those of the definition, then, where the step makes what the plan says, those of the
+    /// playbook's actions over their channel sets.
     pub(super) options: Vec<Manner>,
+    /// How many the definition names.
+    pub(super) named: usize,
+    /// Where the options of each action begin; empty where the step knows no plan.
+    pub(super) planned: Vec<usize>,
     pub(super) choose: Choose,
     pub(super) when_capped: Option<WhenCapped>,
     pub(super) hold_at_most: Option<i64>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::contact_policy::Rejection;
 use crate::customers::{CustomerId, Customers};
+use crate::strategy::Paid;
 use crate::time::Timestamp;
 
 /// The words behind the positions in contacts and log entries.
@@ -12,8 +13,18 @@ use crate::time::Timestamp;
 pub(super) struct Words {
     pub(super) journeys: Vec<JourneyWords>,
     pub(super) channels: Vec<String>,
-    pub(super) offers: Vec<String>,
+    pub(super) offers: Vec<Terms>,
     pub(super) segments: Vec<String>,
+    /// Share of customers that the policy holds out.
+    pub(super) held_out_share: Option<f64>,
+}
+
+/// Id of an offer, and what it costs when.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Terms {
+    pub(super) id: String,
+    pub(super) cost: f64,
+    pub(super) paid: Paid,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +40,8 @@ pub(super) struct StepWords {
     pub(super) id: String,
     /// Positions of offers and channels in the playbook.
     pub(super) options: Vec<(Vec<usize>, Vec<usize>)>,
+    /// How many the definition names; the others are the plan's.
+    pub(super) named: usize,
 }
 
 /// A contact to make.
@@ -69,6 +82,9 @@ pub struct LogEntry {
     pub journey: u16,
     /// Position of the step in the journey; `None` at entry and exit.
     pub step: Option<u16>,
+    /// Code of the customer's segment in the segmentation that journeys learn by, where the
+    /// customer's facts were told.
+    pub segment: Option<u8>,
     /// What was decided.
     pub decision: Decision,
 }
@@ -197,6 +213,15 @@ impl Outcome {
         channels.map(|c| self.words.channels[*c].as_str()).collect()
     }
 
+    /// Whether an option of a step is what the plan said, not one of the step's own.
+    ///
+    /// # Panics
+    /// If a position is not one of this outcome.
+    pub fn is_planned(&self, journey: u16, step: u16, option: u16) -> bool {
+        let step = &self.words.journeys[usize::from(journey)].steps[usize::from(step)];
+        usize::from(option) >= step.named
+    }
+
     /// Ids of the offers that a contact gives.
     ///
     /// # Panics
@@ -207,8 +232,25 @@ impl Outcome {
         let given = offers.iter().enumerate();
         given
             .filter(|(i, _)| contact.given & 1 << i != 0)
-            .map(|(_, o)| self.words.offers[*o].as_str())
+            .map(|(_, o)| self.words.offers[*o].id.as_str())
             .collect()
+    }
+
+    /// Cost of each offer that a contact gives (currency) and when it is paid.
+    ///
+    /// # Panics
+    /// If the contact is not one of this outcome.
+    pub fn offer_terms(&self, contact: &Contact) -> Vec<(&str, f64, Paid)> {
+        let given = self.offers(contact).into_iter();
+        given
+            .filter_map(|id| self.words.offers.iter().find(|terms| terms.id == id))
+            .map(|terms| (terms.id.as_str(), terms.cost, terms.paid))
+            .collect()
+    }
+
+    /// Share of customers that the contact policy holds out, where it does.
+    pub fn held_out_share(&self) -> Option<f64> {
+        self.words.held_out_share
     }
 
     /// Label of the segment of a contact.
@@ -216,8 +258,15 @@ impl Outcome {
     /// # Panics
     /// If the contact is not one of this outcome.
     pub fn segment(&self, contact: &Contact) -> Option<&str> {
-        let segment = contact.segment?;
-        Some(&self.words.segments[usize::from(segment)])
+        Some(self.segment_label(contact.segment?))
+    }
+
+    /// Label of a segment by its code in contacts and decisions.
+    ///
+    /// # Panics
+    /// If the code is not one of this outcome.
+    pub fn segment_label(&self, segment: u8) -> &str {
+        &self.words.segments[usize::from(segment)]
     }
 
     /// What stands behind a decision, in one word or id: the trigger, the target, the option, the

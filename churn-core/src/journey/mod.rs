@@ -25,7 +25,6 @@ mod diff;
 mod engine;
 mod graph;
 mod happening;
-mod holdout;
 mod learning;
 mod limits;
 mod log;
@@ -40,6 +39,9 @@ mod tests;
 mod walk;
 mod zones;
 
+use crate::strategy::holdout;
+
+pub use crate::strategy::{Holdout, lot};
 pub use contact_policy::{Cap, ContactPolicy, Rejection, WhenQuiet};
 pub use definition::{
     Arm, Change, Choose, Exit, Journey, Reentry, Send, SendOption, Share, Step, Trigger, Wait,
@@ -48,12 +50,12 @@ pub use definition::{
 pub use diff::{Difference, differences};
 pub use engine::Engine;
 pub use happening::{EventRecord, Happening, NewEvent, RecordId};
-pub use holdout::{Holdout, lot};
 pub use learning::{LearnedOption, Learning, LearningSettings, Tally};
 pub use log::{Contact, Decision, LogEntry, Outcome};
 pub use news::News;
 pub use quiet_hours::{Day, QuietHours};
 pub use replay::{
     Calendar, Comparison, Described, HeldBack, Replay, ReplayDay, events_between, replay,
+    replay_planned,
 };
 pub use state::{CustomerRecord, State};

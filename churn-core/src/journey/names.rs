@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::definition::{Journey, Trigger};
 use super::graph::{Graph, Node};
-use super::log::{JourneyWords, StepWords, Words};
+use super::log::{JourneyWords, StepWords, Terms, Words};
 use crate::strategy::Playbook;
 
 /// The names of everything that an engine counts by position.
@@ -29,7 +29,8 @@ pub(super) struct JourneyNames {
 #[serde(deny_unknown_fields)]
 pub(super) struct StepNames {
     pub(super) id: String,
-    /// The options of a send step, offers and channels joined, e.g. `winback_coupon@sms`.
+    /// The options of a send step, offers and channels joined, e.g. `winback_coupon@sms`; those of
+    /// a plan begin with `plan:`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) options: Vec<String>,
 }
@@ -50,6 +51,7 @@ pub(super) fn words(
     reasons: &[Vec<String>],
     playbook: &Playbook,
     segments: &[String],
+    held_out_share: Option<f64>,
 ) -> Words {
     let journeys = journeys.iter().zip(graphs).zip(reasons);
     Words {
@@ -62,6 +64,10 @@ pub(super) fn words(
                     .zip(&graph.nodes)
                     .map(|(step, node)| StepWords {
                         id: step.id.clone(),
+                        named: match node {
+                            Node::Send(sending, _) => sending.named,
+                            _ => 0,
+                        },
                         options: match node {
                             Node::Send(sending, _) => {
                                 let options = sending.options.iter();
@@ -77,8 +83,17 @@ pub(super) fn words(
             })
             .collect(),
         channels: playbook.channels.iter().map(|c| c.id.clone()).collect(),
-        offers: playbook.offers.iter().map(|o| o.id.clone()).collect(),
+        offers: playbook
+            .offers
+            .iter()
+            .map(|offer| Terms {
+                id: offer.id.clone(),
+                cost: offer.cost,
+                paid: offer.paid,
+            })
+            .collect(),
         segments: segments.to_vec(),
+        held_out_share,
     }
 }
 
@@ -101,12 +116,15 @@ fn trigger_name(trigger: &Trigger) -> String {
 /// What a state remembers of them.
 pub(super) fn names(words: &Words) -> Names {
     let option = |(offers, channels): &(Vec<usize>, Vec<usize>)| {
-        let list = |ids: &[usize], of: &[String]| {
-            let names: Vec<&str> = ids.iter().map(|i| of[*i].as_str()).collect();
-            names.join("+")
-        };
-        let (offers, channels) = (list(offers, &words.offers), list(channels, &words.channels));
-        format!("{offers}@{channels}")
+        let offers: Vec<&str> = offers
+            .iter()
+            .map(|o| words.offers[*o].id.as_str())
+            .collect();
+        let channels: Vec<&str> = channels
+            .iter()
+            .map(|c| words.channels[*c].as_str())
+            .collect();
+        format!("{}@{}", offers.join("+"), channels.join("+"))
     };
     Names {
         journeys: words
@@ -119,7 +137,15 @@ pub(super) fn names(words: &Words) -> Names {
                     .iter()
                     .map(|step| StepNames {
                         id: step.id.clone(),
-                        options: step.options.iter().map(option).collect(),
+                        options: step
+                            .options
+                            .iter()
+                            .enumerate()
+                            .map(|(i, parts)| match i < step.named {
+                                true => option(parts),
+                                false => format!("plan:{}", option(parts)),
+                            })
+                            .collect(),
                     })
                     .collect(),
                 triggers: journey.triggers.clone(),

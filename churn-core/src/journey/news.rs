@@ -9,7 +9,7 @@ use super::happening::{Happening, NewEvent};
 use super::state::State;
 use crate::customers::CustomerId;
 use crate::error::{Error, Result};
-use crate::strategy::Facts;
+use crate::strategy::{Facts, Plan};
 use crate::time::{AsOf, Timestamp};
 
 /// What a step is told.
@@ -24,6 +24,8 @@ pub struct News<'a> {
     /// What is known of customers at an instant not after `now`. It may lack customers: for them no
     /// condition holds.
     pub facts: Option<&'a Facts<'a>>,
+    /// The plan in force, for steps that make what it says.
+    pub plan: Option<&'a Plan>,
 }
 
 impl<'a> News<'a> {
@@ -34,6 +36,7 @@ impl<'a> News<'a> {
             until: now,
             events: &[],
             facts: None,
+            plan: None,
         }
     }
 
@@ -52,6 +55,13 @@ impl<'a> News<'a> {
     /// The same with facts.
     pub fn with_facts(mut self, facts: &'a Facts<'a>) -> Self {
         self.facts = Some(facts);
+        self
+    }
+
+    /// The same with the plan in force, made at an instant not after `now` with the playbook of the
+    /// engine. It stands for one step; a caller tells it again while it is in force.
+    pub fn with_plan(mut self, plan: &'a Plan) -> Self {
+        self.plan = Some(plan);
         self
     }
 }
@@ -133,6 +143,34 @@ impl Engine {
             ));
         }
         Ok(())
+    }
+
+    pub(super) fn check_plan(&self, news: &News<'_>) -> Result<()> {
+        let Some(plan) = news.plan else {
+            return Ok(());
+        };
+        if plan.as_of() > AsOf::new(news.now) {
+            return Err(Error::misaligned(
+                "plan",
+                format_args!("a plan as of {} or before", news.now),
+                plan.as_of(),
+            ));
+        }
+        let (own, other) = (&self.playbook, plan.playbook());
+        let differing = if own.channels != other.channels {
+            "channels"
+        } else if own.offers != other.offers {
+            "offers"
+        } else if own.actions != other.actions {
+            "actions"
+        } else {
+            return Ok(());
+        };
+        Err(Error::misaligned(
+            "plan.playbook",
+            "the playbook that the engine was made for",
+            format_args!("one with other {differing}"),
+        ))
     }
 
     pub(super) fn check_events(&self, state: &State, news: &News<'_>) -> Result<()> {

@@ -26,7 +26,7 @@ use crate::math::sum::ExactSum;
 use crate::progress::Progress;
 use crate::scoring::Scores;
 use crate::segments::Segments;
-use crate::strategy::Facts;
+use crate::strategy::{Facts, Plan};
 use crate::time::{AsOf, MICROS_PER_DAY, Timestamp};
 
 /// A century of days.
@@ -96,6 +96,23 @@ pub fn replay(
     engine: &Engine,
     from: AsOf,
     to: AsOf,
+    describe: impl FnMut(&History<'_>) -> Result<Described>,
+    progress: &Progress<'_>,
+) -> Result<Replay> {
+    replay_planned(log, engine, from, to, &[], describe, progress)
+}
+
+/// The same with plans for steps that make what a plan says: on each day the one made last before
+/// or at its beginning is in force.
+///
+/// # Errors
+/// As [`replay`]; those of a step for a plan with another playbook.
+pub fn replay_planned(
+    log: &EventLog,
+    engine: &Engine,
+    from: AsOf,
+    to: AsOf,
+    plans: &[&Plan],
     mut describe: impl FnMut(&History<'_>) -> Result<Described>,
     progress: &Progress<'_>,
 ) -> Result<Replay> {
@@ -121,7 +138,11 @@ pub fn replay(
         let (now, next) = (at(day), at(day + 1));
         let until = Timestamp::from_checked_micros(next.micros() - 1);
         let events = events_between(log, engine, now, next);
-        let news = News::at(now).until(until).with_events(&events);
+        let mut news = News::at(now).until(until).with_events(&events);
+        let made = plans.iter().filter(|plan| plan.as_of().instant() <= now);
+        if let Some(plan) = made.max_by_key(|plan| plan.as_of()) {
+            news = news.with_plan(plan);
+        }
         let outcome = if engine.reads().is_empty() {
             engine.advance(&mut state, &news)?
         } else {

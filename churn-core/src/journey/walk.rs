@@ -11,8 +11,8 @@ use super::news::Told;
 use super::state::{FOREIGN, LATER, LOGGED, NEVER, OPEN, OUT, Past, Position, Row};
 use super::zones;
 use crate::events::EventKind;
-use crate::strategy::Facts;
 use crate::strategy::conditions::Formula;
+use crate::strategy::{Facts, Plan};
 use crate::time::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -20,6 +20,7 @@ use jiff::tz::TimeZone;
 pub(super) struct World<'a> {
     pub(super) engine: &'a Engine,
     pub(super) facts: Option<&'a Facts<'a>>,
+    pub(super) plan: Option<&'a Plan>,
     pub(super) zones: &'a [TimeZone],
     pub(super) chances: &'a Chances<'a>,
     pub(super) now: i64,
@@ -36,6 +37,8 @@ pub(super) struct Visit {
     pub(super) row: usize,
     /// Row of the facts.
     pub(super) facts: Option<usize>,
+    /// Row of the plan.
+    pub(super) planned: Option<usize>,
     /// The customer's own bits, from the id.
     pub(super) hash: u64,
     /// Events that are still to come, in order.
@@ -190,6 +193,7 @@ impl Walker<'_> {
             at: Timestamp::from_checked_micros(at),
             journey: j as u16,
             step,
+            segment: self.known_segment(),
             decision,
         });
     }

@@ -12,9 +12,11 @@
 //! One seed decides everything. Each customer has a random stream of their own, so the log is the
 //! same for any number of threads, and customer *i* is the same person in a larger shop.
 
+mod campaign;
 mod life;
 mod response;
 
+pub use campaign::Treatment;
 pub use response::Persuasion;
 
 use std::borrow::Cow;
@@ -169,6 +171,24 @@ impl Rows {
         self.has_order.push(happening.order.is_some());
         self.items.push(happening.item.unwrap_or(0));
         self.has_item.push(happening.item.is_some());
+    }
+
+    /// By customer, then by time; what is in order stays as it is.
+    fn sort(&mut self) {
+        let mut order: Vec<usize> = (0..self.times.len()).collect();
+        order.sort_by_key(|row| (self.customers[*row], self.times[*row]));
+        fn take<T: Copy>(column: &mut Vec<T>, order: &[usize]) {
+            *column = order.iter().map(|row| column[*row]).collect();
+        }
+        take(&mut self.customers, &order);
+        take(&mut self.times, &order);
+        take(&mut self.kinds, &order);
+        take(&mut self.values, &order);
+        take(&mut self.channels, &order);
+        take(&mut self.orders, &order);
+        take(&mut self.has_order, &order);
+        take(&mut self.items, &order);
+        take(&mut self.has_item, &order);
     }
 
     fn append(&mut self, mut other: Rows) {

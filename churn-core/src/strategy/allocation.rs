@@ -6,7 +6,7 @@ use std::fmt;
 use super::conditions::Values;
 use super::constraints::Resolved;
 use super::effects::EffectSource;
-use super::optimize::{Kind, Uses, open_options};
+use super::optimize::{Kind, Uses, open_for_all, open_options};
 use super::plan::NoAction;
 use super::value::{Pricing, Worth};
 
@@ -206,33 +206,76 @@ impl Allocation {
             row,
             &mut given,
             |action, set, offers| {
-                let worth = market.pricing.worth(values, row, action, set, offers);
-                let kind = (action, set, offers.to_vec());
-                let mut uses: Vec<(usize, f64)> = Vec::new();
-                if let Some(kind) = market.kinds.get(&kind) {
-                    uses.extend(&market.kind_uses[*kind]);
-                }
-                uses.extend(&market.class_uses[market.classes[row] as usize]);
-                uses.extend(market.budget.map(|budget| (budget, worth.cost())));
-                uses.retain(|(c, amount)| market.duals[*c] * amount != 0.0);
-                uses.sort_by_key(|(c, _)| *c);
-                let paid: f64 = uses
-                    .iter()
-                    .map(|(c, amount)| market.duals[*c] * amount)
-                    .sum();
-                options.push(Offered {
-                    action,
-                    set,
-                    offers: kind.2,
-                    worth,
-                    uses,
-                    net: worth.profit - paid,
-                });
+                options.push(self.offered(values, row, action, set, offers));
                 Ok(())
             },
         );
         options.sort_by(|a, b| b.net.total_cmp(&a.net));
         options
+    }
+
+    /// What a held-out customer would have been given: the option with the largest profit net of the
+    /// prices of what is limited, where that is above 0.
+    pub(crate) fn would_be(&self, values: &impl Values, row: usize) -> Option<Offered> {
+        let market = &self.market;
+        // A bundle of offers that nobody else has is in no limit's account, so that its net profit
+        // is known only where limits cost nothing.
+        let free = market.duals.iter().all(|price| *price == 0.0);
+        let mut best: Option<Offered> = None;
+        let mut given = Vec::new();
+        // Collecting cannot fail.
+        let _ = open_for_all(
+            &market.pricing,
+            values,
+            &market.resolved,
+            row,
+            &mut given,
+            |action, set, offers| {
+                let known = market.kinds.contains_key(&(action, set, offers.to_vec()));
+                if known || free {
+                    let option = self.offered(values, row, action, set, offers);
+                    let least = best.as_ref().map_or(0.0, |best| best.net);
+                    if option.net > least {
+                        best = Some(option);
+                    }
+                }
+                Ok(())
+            },
+        );
+        best
+    }
+
+    fn offered(
+        &self,
+        values: &impl Values,
+        row: usize,
+        action: usize,
+        set: usize,
+        offers: &[usize],
+    ) -> Offered {
+        let market = &self.market;
+        let worth = market.pricing.worth(values, row, action, set, offers);
+        let kind = (action, set, offers.to_vec());
+        let mut uses: Vec<(usize, f64)> = Vec::new();
+        if let Some(kind) = market.kinds.get(&kind) {
+            uses.extend(&market.kind_uses[*kind]);
+        }
+        uses.extend(&market.class_uses[market.classes[row] as usize]);
+        uses.extend(market.budget.map(|budget| (budget, worth.cost())));
+        uses.retain(|(c, amount)| market.duals[*c] * amount != 0.0);
+        uses.sort_by_key(|(c, _)| *c);
+        let paid: f64 = uses
+            .iter()
+            .map(|(c, amount)| market.duals[*c] * amount)
+            .sum();
+        Offered {
+            action,
+            set,
+            offers: kind.2,
+            worth,
+            uses,
+            net: worth.profit - paid,
+        }
     }
 }
 

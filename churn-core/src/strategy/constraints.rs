@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::conditions::{Condition, Formula};
 use super::effects::SegmentName;
 use super::facts::Facts;
+use super::holdout::Holdout;
 use super::playbook::Playbook;
 use crate::customers::{CustomerId, Customers};
 use crate::error::{Error, Result};
@@ -64,6 +65,10 @@ pub struct Constraints {
     /// Customers who are left alone for comparison, by id; treated like those excluded, and told
     /// apart in the answer.
     pub hold_out: Vec<Id>,
+    /// Customers who are left alone for comparison, by lot: those whom a contact policy with the same
+    /// salt and share holds out. Adds to the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold_out_by: Option<Holdout>,
 }
 
 impl Default for Constraints {
@@ -80,6 +85,7 @@ impl Default for Constraints {
             exclude: Vec::new(),
             exclude_where: None,
             hold_out: Vec::new(),
+            hold_out_by: None,
         }
     }
 }
@@ -217,7 +223,7 @@ impl Constraints {
     /// Naming the place, e.g. `constraints.offers[0].max`: `UnknownName` for a channel, offer or
     /// action that the playbook does not have; `InvalidParameter` for a budget that is not finite
     /// and above 0, a cap of 0, days outside 1 to 366, a share outside \[0, 1\], a limit that says
-    /// nothing, the same channel, offer, action or segment twice, an offer that needs itself, and
+    /// nothing, a held-out share that is not above 0 and below 1, the same channel, offer, action or segment twice, an offer that needs itself, and
     /// for limits that contradict each other: a minimum above the maximum, minimum shares of one
     /// plan that add up to more than 1.
     pub fn check(&self, playbook: &Playbook) -> Result<()> {
@@ -238,6 +244,9 @@ impl Constraints {
             ));
         }
         check_cap("constraints.max_customers", self.max_customers)?;
+        if let Some(holdout) = &self.hold_out_by {
+            holdout.check("constraints.hold_out_by")?;
+        }
         let names = playbook.channels.iter().map(|c| c.id.as_str());
         let known: Vec<&str> = names.collect();
         let ids: Vec<&str> = self.channels.iter().map(|l| l.channel.as_str()).collect();
@@ -389,12 +398,21 @@ impl Constraints {
             }
         }
         let customers = facts.customers();
+        let mut held_out = rows("constraints.hold_out", &self.hold_out, customers)?;
+        if let Some(holdout) = &self.hold_out_by {
+            held_out.resize(customers.len(), false);
+            let drawn = holdout.assign(customers)?;
+            held_out
+                .iter_mut()
+                .zip(drawn)
+                .for_each(|(held, drawn)| *held |= drawn);
+        }
         Ok(Resolved {
             segments,
             needs,
             exclude_where: condition("constraints.exclude_where".to_owned(), &self.exclude_where)?,
             excluded: rows("constraints.exclude", &self.exclude, customers)?,
-            held_out: rows("constraints.hold_out", &self.hold_out, customers)?,
+            held_out,
         })
     }
 

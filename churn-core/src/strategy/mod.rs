@@ -22,6 +22,7 @@ mod constraints;
 mod document;
 mod effects;
 mod facts;
+pub(crate) mod holdout;
 mod matching;
 mod optimize;
 mod plan;
@@ -38,8 +39,11 @@ pub use constraints::{
     ActionLimit, ChannelLimit, Constraints, Id, Need, OfferLimit, Scope, SegmentLimit, ShareOf,
 };
 pub(crate) use document::{line_in_json, line_in_toml};
-pub use effects::{EffectSettings, EffectSource, Effects, ObservedResponse, SegmentName};
+pub use effects::{
+    EffectSettings, EffectSource, Effects, ExperimentEffect, ObservedResponse, SegmentName,
+};
 pub use facts::Facts;
+pub use holdout::{Holdout, lot};
 pub use matching::match_actions;
 pub use optimize::{OptimizeSettings, optimize, optimize_with};
 pub use plan::{ActionSummary, NONE, NoAction, Plan, PlanSummary};

@@ -248,6 +248,38 @@ impl Plan {
         }
     }
 
+    /// The action, channels and offers that the plan means for one customer: those that the customer
+    /// gets, or, of one who is held out, those that the customer would have got at the prices of what
+    /// is limited. So that journeys take customers of both sides the same way, and a comparison of
+    /// the two is one. `None` where the plan means nothing for the customer.
+    ///
+    /// # Panics
+    /// If `row` is not a row of [`customers`](Self::customers).
+    pub fn intended(&self, row: usize) -> Option<(&Action, &[String], Vec<&Offer>)> {
+        let (action, set, offers) = self.intent(row)?;
+        let action = &self.playbook.actions[action];
+        let offers = offers.iter().map(|o| &self.playbook.offers[*o]).collect();
+        Some((action, &action.channel_sets[set], offers))
+    }
+
+    /// The same by position in the playbook.
+    pub(crate) fn intent(&self, row: usize) -> Option<(usize, usize, Vec<usize>)> {
+        if let (Some(action), Some(set)) =
+            (self.action_position(row), self.channel_set_position(row))
+        {
+            let mut given = Vec::new();
+            self.rules
+                .offers_for(action, &self.evidence, row, &mut given);
+            return Some((action, set, given));
+        }
+        let allocation = self.allocation.as_ref()?;
+        if allocation.no_action(row) != Some(NoAction::HeldOut) {
+            return None;
+        }
+        let option = allocation.would_be(&self.evidence, row)?;
+        Some((option.action, option.set, option.offers))
+    }
+
     /// Customers, expected responses and costs per action.
     pub fn summary(&self) -> PlanSummary {
         let n = self.customers.len();

@@ -9,10 +9,12 @@ use super::WinBackSettings;
 use crate::error::{Error, Result};
 use crate::events::{EventLog, History};
 use crate::features::{self, FeatureSpec, LIFECYCLE_STAGES, Population};
-use crate::journey::{ContactPolicy, Described, Engine, Journey, LearningSettings, Replay, replay};
+use crate::journey::{
+    ContactPolicy, Described, Engine, Journey, LearningSettings, Replay, replay_planned,
+};
 use crate::progress::Progress;
 use crate::segments::{self, NO_PURCHASE, RiskTiers};
-use crate::strategy::{CHURN_PROBABILITY, Playbook, Vocabulary};
+use crate::strategy::{CHURN_PROBABILITY, Plan, Playbook, Vocabulary};
 use crate::time::AsOf;
 
 /// Journeys, contact policy and learning, as data.
@@ -141,7 +143,7 @@ impl WinBackSettings {
     /// something may be decided.
     ///
     /// # Errors
-    /// As [`engine`](Self::engine), and those of [`replay()`].
+    /// As [`engine`](Self::engine), and those of [`replay`](crate::journey::replay).
     ///
     /// # Example
     /// ```
@@ -170,6 +172,23 @@ impl WinBackSettings {
         from: AsOf,
         to: AsOf,
         settings: &JourneySettings,
+        progress: &Progress<'_>,
+    ) -> Result<Replay> {
+        self.replay_planned(log, from, to, settings, &[], progress)
+    }
+
+    /// The same with plans, for journeys with steps that make what a plan says: on each day the one
+    /// made last before or at its beginning is in force.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay); `Misaligned` for plans made with another playbook.
+    pub fn replay_planned(
+        &self,
+        log: &EventLog,
+        from: AsOf,
+        to: AsOf,
+        settings: &JourneySettings,
+        plans: &[&Plan],
         progress: &Progress<'_>,
     ) -> Result<Replay> {
         self.scorecard.check()?;
@@ -221,7 +240,7 @@ impl WinBackSettings {
                 segments,
             })
         };
-        replay(log, &engine, from, to, describe, progress)
+        replay_planned(log, &engine, from, to, plans, describe, progress)
     }
 
     /// The names of facts in the order in which the flow gives them.

@@ -1,9 +1,10 @@
 //! The golden operations of journeys, as `golden.rs` calls them.
 
+use churn_core::evaluation::{IncrementalSettings, JourneyExposures};
 use churn_core::journey::{CustomerRecord, EventRecord, NewEvent, News, lot};
 use churn_core::progress::Progress;
 use churn_core::winback::{JourneySettings, WinBackSettings};
-use churn_core::{AsOf, Result, Timestamp};
+use churn_core::{AsOf, Horizon, Result, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -71,4 +72,60 @@ pub(crate) fn replay(inputs: &Inputs) -> Result<Value> {
         "cost": replay.cost(),
         "calendar": replay.calendar(30).to_string().lines().collect::<Vec<_>>(),
     }))
+}
+
+pub(crate) fn report(inputs: &Inputs) -> Result<Value> {
+    let log = inputs.log()?;
+    let journeys: JourneySettings = inputs.settings("journeys")?;
+    let settings: IncrementalSettings = inputs.settings("incremental")?;
+    let day = |name| AsOf::parse(inputs.text(name));
+    let whole = WinBackSettings::default();
+    let replay = whole.replay(&log, day("from")?, day("to")?, &journeys, &Progress::none())?;
+    let horizon = Horizon::days(read(inputs, "horizon_days"))?;
+    let exposures = JourneyExposures::new(&[&replay.outcome])?;
+    let report = exposures.report(&log, horizon, Some(day("observed_until")?), &settings)?;
+    Ok(told(&serde_json::to_value(report).unwrap()))
+}
+
+/// The parts of a report that the golden file holds.
+pub(crate) fn told(report: &Value) -> Value {
+    let finding = |finding: &Value| match finding.get("known") {
+        None => Value::Null,
+        Some(known) => {
+            let total = |name: &str| match &known[name] {
+                Value::Null => Value::Null,
+                total => {
+                    json!({"value": total["value"], "low": total["low"], "high": total["high"]})
+                }
+            };
+            json!({
+                "treated": known["treated"],
+                "held_out": known["held_out"],
+                "kept": total("kept"),
+                "orders": total("orders"),
+                "revenue": total("revenue"),
+                "cost": known["cost"],
+                "profit": total("profit"),
+                "cost_per_kept": known["cost_per_kept"],
+                "return_on_spend": total("return_on_spend"),
+            })
+        }
+    };
+    let groups = report["by_channel"].as_array().unwrap().iter();
+    let groups = groups.map(|g| {
+        (
+            g["group"].as_str().unwrap().to_owned(),
+            finding(&g["finding"]),
+        )
+    });
+    json!({
+        "contacted": report["contacted"],
+        "held_out": report["held_out"],
+        "open": report["open"],
+        "contacts": report["contacts"],
+        "contact_cost": report["contact_cost"],
+        "offer_cost": report["offer_cost"],
+        "total": finding(&report["total"]),
+        "by_channel": groups.collect::<serde_json::Map<String, Value>>(),
+    })
 }

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 import numpy as np
+from scipy import stats
 from scipy.optimize import brentq
 
 HERE = Path(__file__).parent
@@ -822,7 +823,181 @@ def sent(inputs: dict) -> dict:
     return {"lines": [[], [line for _, _, line in sorted(lines)]]}
 
 
+def reported(inputs: dict) -> dict:
+    """A journey that begins with silence, goes one of two ways by lot, sends, waits and sends again;
+    who was held out by lot, what both sides did afterwards, and what contacts and offers cost."""
+    day = 86_400_000_000
+    source = inputs["journeys"]
+    journey = tomllib.loads(source["journeys"][0]["toml"])
+    holdout = tomllib.loads(source["policy"]["toml"])["holdout"]
+    playbook = document("strategy", "default_playbook.toml")
+    channel_cost = {c["id"]: c["cost"] for c in playbook["channels"]}
+    offer_cost = {o["id"]: o["cost"] for o in playbook["offers"]}
+    unit = {"second": 1_000_000, "day": day}[inputs["events"]["time_unit"]]
+    start, end = micros(inputs["from"]), micros(inputs["to"])
+    observed = micros(inputs["observed_until"])
+    settings = inputs.get("incremental", {})
+    margin, confidence = settings.get("margin", 0.3), settings.get("confidence", 0.95)
+    length = inputs["horizon_days"] * day
+
+    def mixed(h: int) -> int:
+        for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+            h = (h ^ h >> 33) * factor % 2**64
+        return h ^ h >> 33
+
+    def bits(salt: str, text: object) -> int:
+        h = 0xCBF29CE484222325
+        for byte in salt.encode() + b"\0" + str(text).encode():
+            h = (h ^ byte) * 0x100000001B3 % 2**64
+        return mixed(h)
+
+    steps = {step["id"]: step for step in journey["steps"]}
+    order = [step["id"] for step in journey["steps"]]
+    silence = journey["triggers"][0]["silence_days"] * day
+    events: dict = {}
+    columns = inputs["events"]
+    for row, customer in enumerate(columns["customer"]):
+        one = (columns["time"][row] * unit, columns["kind"][row], columns["value"][row], columns["channel"][row])
+        events.setdefault(customer, []).append(one)
+    people = []
+    for customer, own in sorted(events.items()):
+        own.sort(key=lambda event: event[0])
+        bought = [event[0] for event in own if event[1] == "purchase"]
+        entry = None
+        for at, then in zip(bought, bought[1:] + [10**18], strict=True):
+            due = max(at + silence, start)
+            if due < min(then, end):
+                entry = due
+                break
+        if entry is None:
+            continue
+        out = min([at for at in bought if at > entry], default=10**18)
+        lot = (bits(holdout["salt"], customer) >> 11) / 2**53
+        contacts, at, step = [], entry, order[0]
+        while step is not None:
+            now, after = steps[step], order[order.index(step) + 1 :]
+            step = after[0] if after else None
+            if "split" in now:
+                own_lot = (mixed(bits("", customer) ^ bits(f"{journey['id']}/{now['id']}", "")) >> 11) / 2**53
+                total = 0.0
+                for arm in now["split"]:
+                    total += arm["share"]
+                    if own_lot < total:
+                        break
+                step = arm["next"]
+            elif "wait" in now:
+                at += now["wait"]["days"] * day
+            elif "exit" in now:
+                break
+            else:
+                if at >= min(end, out):
+                    break
+                option = now["send"]["options"][0]
+                contacts.append((at, option["channels"], option["offers"]))
+            if "next" in now:
+                step = now["next"]
+        people.append((customer, entry, lot < holdout["share"], contacts, own))
+    over = [person for person in people if person[1] + length <= observed]
+    rows = []
+    for _, entry, held, contacts, own in over:
+        after = [e for e in own if entry <= e[0] < entry + length]
+        before = [e for e in own if entry - length <= e[0] < entry]
+        money = lambda list: sum((e[1] == "purchase") * e[2] - (e[1] == "refund") * e[2] for e in list)
+        orders = lambda list: len({e[0] for e in list if e[1] == "purchase"})
+        made = [] if held else [c for c in contacts if c[0] < entry + length]
+        paid = 0.0
+        for i, (at, channels, offers) in enumerate(made):
+            for offer in offers:
+                again = [c[0] for c in made[i + 1 :] if offer in c[2]]
+                until = again[0] if again else entry + length
+                answers = [
+                    e
+                    for e in own
+                    if at < e[0] < until
+                    and (
+                        e[1] == "purchase"
+                        or e[1] in ("message_clicked", "message_answered")
+                        and e[3] in (None, *channels)
+                    )
+                ]
+                paid += offer_cost[offer] * bool(answers)
+        rows.append(
+            {
+                "held": held,
+                "channel": "+".join(contacts[0][1]),
+                "bought": float(orders(after) > 0),
+                "orders": float(orders(after)),
+                "revenue": money(after),
+                "orders_before": float(orders(before)),
+                "revenue_before": money(before),
+                "contacts": len(made),
+                "contact_cost": sum(channel_cost[c] for _, channels, _ in made for c in channels),
+                "offer_cost": paid,
+            }
+        )
+
+    def estimate(members: list, what: str) -> dict:
+        take = lambda name, held: np.array([r[name] for r in members if r["held"] is held])
+        a, b = take(what, True), take(what, False)
+        if what == "bought":
+            z = stats.norm.ppf((1 + confidence) / 2)
+
+            def wilson(x: np.ndarray) -> tuple:
+                n, p = len(x), x.mean()
+                half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+                return (p + z * z / (2 * n) - half) / (1 + z * z / n), (p + z * z / (2 * n) + half) / (1 + z * z / n)
+
+            (l0, u0), (l1, u1), p0, p1 = wilson(a), wilson(b), a.mean(), b.mean()
+            value = p1 - p0
+            low = value - math.sqrt((p1 - l1) ** 2 + (u0 - p0) ** 2)
+            return {"value": value, "low": low, "high": value + math.sqrt((u1 - p1) ** 2 + (p0 - l0) ** 2)}
+        c, d = take(what + "_before", True), take(what + "_before", False)
+        spread = ((c - c.mean()) ** 2).sum() + ((d - d.mean()) ** 2).sum()
+        if spread > 0:
+            slope = (((c - c.mean()) * a).sum() + ((d - d.mean()) * b).sum()) / spread
+            centre = np.concatenate([c, d]).mean()
+            a, b = a - slope * (c - centre), b - slope * (d - centre)
+        test = stats.ttest_ind(b, a, equal_var=False).confidence_interval(confidence)
+        return {"value": b.mean() - a.mean(), "low": test.low, "high": test.high}
+
+    def finding(members: list) -> dict | None:
+        held = sum(r["held"] for r in members)
+        treated = len(members) - held
+        if min(held, treated) < 2:
+            return None
+        times = lambda e, by: {key: by * value for key, value in e.items()}
+        kept = times(estimate(members, "bought"), treated)
+        revenue = times(estimate(members, "revenue"), treated)
+        cost = math.fsum(r["contact_cost"] + r["offer_cost"] for r in members)
+        return {
+            "treated": treated,
+            "held_out": held,
+            "kept": kept,
+            "orders": times(estimate(members, "orders"), treated),
+            "revenue": revenue,
+            "cost": cost,
+            "profit": {key: margin * value - cost for key, value in revenue.items()},
+            "cost_per_kept": cost / kept["value"] if kept["value"] > 0 else None,
+            "return_on_spend": times(revenue, margin / cost) if cost > 0 else None,
+        }
+
+    return {
+        "contacted": sum(not r["held"] for r in rows),
+        "held_out": sum(r["held"] for r in rows),
+        "open": len(people) - len(over),
+        "contacts": sum(r["contacts"] for r in rows),
+        "contact_cost": math.fsum(r["contact_cost"] for r in rows),
+        "offer_cost": math.fsum(r["offer_cost"] for r in rows),
+        "total": finding(rows),
+        "by_channel": {
+            name: finding([r for r in rows if r["channel"] == name])
+            for name in sorted({r["channel"] for r in rows})
+        },
+    }
+
+
 ANSWERS = {
+    "journey.report": reported,
     "events.load": events_load,
     "journey.lots": lots,
     "journey.steps": sent,

@@ -38,6 +38,40 @@ static void arms_are_compared(void) {
     CHECK(answer == NULL);
 }
 
+/* What an experiment and an uplift model say goes on as effects of actions. */
+static void results_become_effects(void) {
+    churn_error *error = NULL;
+    churn_bytes *result = NULL, *effects = NULL;
+    uint32_t arm[8] = {0, 1, 0, 1, 0, 1, 0, 1};
+    double stayed[8] = {0, 1, 1, 1, 0, 0, 0, 1};
+    const char *names[2] = {"control", "coupon"};
+    OK(churn_compare_arms(arm, stayed, 8, names, 2, "binary", NULL, 0, NULL, &result, &error));
+    OK(churn_experiment_effects(result,
+                                "[{\"arm\": \"coupon\", \"action\": \"win_back\", "
+                                "\"channels\": [\"sms\"]}]",
+                                &effects, &error));
+    CHECK(has(effects, "{\"action\":\"win_back\",\"channels\":[\"sms\"],\"change\":0.5,"));
+    churn_bytes_free(effects);
+    effects = NULL;
+    FAILS_AT(churn_experiment_effects(result, "[{\"arm\": \"mail\", \"action\": \"win_back\"}]",
+                                      &effects, &error),
+             CHURN_UNKNOWN_NAME, "arms[0].arm");
+    CHECK(effects == NULL);
+    churn_bytes_free(result);
+
+    /* Predictions twice as far apart as the scores say. */
+    double held_out[4] = {0.0, 1.0, 0.0, 1.0}, scores[4] = {0.1, 0.6, 0.1, 0.6};
+    double predicted[2] = {1.0, 0.0}, change[2] = {0, 0}, uncertain[2] = {1, 1};
+    OK(churn_uplift_calibrate(held_out, scores, 4, predicted, 2, change, uncertain, &error));
+    CHECK(change[0] > 0.599 && change[0] < 0.601 && change[1] > 0.099 && change[1] < 0.101);
+    CHECK(uncertain[0] < 1e-9 && uncertain[1] < 1e-9);
+    scores[2] = NAN;
+    FAILS_AT(churn_uplift_calibrate(held_out, scores, 4, predicted, 2, change, uncertain, &error),
+             CHURN_INVALID_VALUE, "calibration.scores");
+    FAILS_AT(churn_uplift_calibrate(held_out, scores, 4, predicted, 2, NULL, uncertain, &error),
+             CHURN_NULL_POINTER, "change");
+}
+
 static void rankings_and_policies(void) {
     churn_error *error = NULL;
     churn_bytes *answer = NULL;
@@ -95,6 +129,7 @@ static void hold_outs_are_reported(void) {
 
 int main(void) {
     arms_are_compared();
+    results_become_effects();
     rankings_and_policies();
     hold_outs_are_reported();
     churn_exposures_free(NULL);

@@ -11,6 +11,12 @@ static const char HELLO[] =
     "steps = [{ id = 'mail', send = { options = [{ offers = ['recommendation'],"
     " channels = ['email'] }] } }]\"}]}";
 
+/* Whoever has been silent for 10 days gets what the plan says. */
+static const char PLANNED[] =
+    "{\"policy\": {\"toml\": \"holdout = { salt = 'c', share = 0.2 }\"},"
+    " \"journeys\": [{\"toml\": \"version = 1\\nid = 'planned'\\nname = { en = 'P', zh = 'P' }\\n"
+    "triggers = [{ silence_days = 10 }]\\nsteps = [{ id = 'planned', send = { planned = true } }]\"}]}";
+
 static churn_event_log *shop(void) {
     churn_error *error = NULL;
     churn_event_log *log = NULL;
@@ -43,7 +49,7 @@ static void steps(void) {
     OK(churn_journey_engine_step(
         engine, start, "2021-01-02", NULL,
         "[{\"customer\": \"ann\", \"time\": \"2021-01-01T22:00:00\", \"kind\": \"purchase\"}]", NULL,
-        NULL, NULL, &state, &outcome, &error));
+        NULL, NULL, NULL, &state, &outcome, &error));
     CHECK(churn_journey_outcome_contact_count(outcome) == 0);
     CHECK(churn_journey_state_len(start) == 0 && churn_journey_state_len(state) == 1);
     CHECK(churn_journey_outcome_next_due_micros(outcome) == INT64_C(1612130400000000));
@@ -65,7 +71,7 @@ static void steps(void) {
     churn_texts_free(json);
 
     /* 22:00 UTC is 17:00 in New York; planned a day ahead it goes out as it falls due. */
-    OK(churn_journey_engine_step(engine, stored, "2021-01-31", "2021-02-01", NULL, NULL, NULL, NULL,
+    OK(churn_journey_engine_step(engine, stored, "2021-01-31", "2021-02-01", NULL, NULL, NULL, NULL, NULL,
                                  &next, &outcome, &error));
     const char *expected[] = {"2021-01-31T22:00:00 ann hello: entered silence of 30 days",
                               "2021-01-31T22:00:00 ann hello.mail: sent email",
@@ -98,11 +104,11 @@ static void steps(void) {
 
     /* The clock does not go back, and a step done twice says nothing new. */
     churn_journey_state *again = NULL;
-    FAILS(churn_journey_engine_step(engine, next, "2021-01-31", NULL, NULL, NULL, NULL, NULL, &again,
+    FAILS(churn_journey_engine_step(engine, next, "2021-01-31", NULL, NULL, NULL, NULL, NULL, NULL, &again,
                                     &outcome, &error),
           CHURN_INVALID_PARAMETER,
           "now: expected an instant not before 2021-02-01, up to which all is done, got 2021-01-31");
-    OK(churn_journey_engine_step(engine, next, "2021-02-01", NULL, NULL, NULL, NULL, NULL, &again,
+    OK(churn_journey_engine_step(engine, next, "2021-02-01", NULL, NULL, NULL, NULL, NULL, NULL, &again,
                                  &outcome, &error));
     says(outcome, 0, NULL);
     CHECK(churn_journey_state_clock_micros(again) == churn_journey_state_clock_micros(next));
@@ -126,12 +132,37 @@ static void facts_and_replay(void) {
     OK(churn_journey_engine_new(log, NULL, NULL, &engine, &error));
     OK(churn_journey_engine_begin(engine, log, "2023-06-01", &state, &error));
     OK(churn_win_back_run(log, "2023-06-01", NULL, NULL, &found, &error));
-    FAILS_AT(churn_journey_engine_step(engine, state, "2023-06-01", NULL, NULL, NULL, NULL, NULL,
+    FAILS_AT(churn_journey_engine_step(engine, state, "2023-06-01", NULL, NULL, NULL, NULL, NULL, NULL,
                                        &next, &outcome, &error),
              CHURN_MISALIGNED, "facts");
-    OK(churn_journey_engine_step(engine, state, "2023-06-01", "2023-06-02", NULL, log, NULL, found,
+    const churn_plan *plan = churn_win_back_plan(found);
+    OK(churn_journey_engine_step(engine, state, "2023-06-01", "2023-06-02", NULL, log, NULL, found, plan,
                                  &next, &outcome, &error));
     CHECK(churn_journey_outcome_contact_count(outcome) > 0);
+    /* Who was contacted beside who was held out, from the logs of single steps. */
+    const churn_journey_outcome *outcomes[1] = {outcome};
+    churn_bytes *report = NULL;
+    OK(churn_journey_outcomes_report(outcomes, 1, log, 30, NULL, NULL, &report, &error));
+    CHECK(churn_bytes_len(report) > 100);
+    churn_bytes_free(report);
+    report = NULL;
+    FAILS_AT(churn_journey_outcomes_report(outcomes, 1, log, 30, NULL, "{\"margin\": 2}", &report, &error),
+             CHURN_INVALID_PARAMETER, "incremental.margin");
+    FAILS_AT(churn_journey_outcomes_report(NULL, 1, log, 30, NULL, NULL, &report, &error),
+             CHURN_NULL_POINTER, "outcomes");
+    CHECK(report == NULL);
+    churn_journey_replay *planned = NULL, *unplanned = NULL;
+    OK(churn_journey_replay_run(log, "2023-06-01", "2023-06-15", NULL, PLANNED, plan, NULL, &planned,
+                                &error));
+    OK(churn_journey_replay_run(log, "2023-06-01", "2023-06-15", NULL, PLANNED, NULL, NULL, &unplanned,
+                                &error));
+    CHECK(churn_journey_replay_contact_count(planned) > 10);
+    CHECK(churn_journey_replay_contact_count(unplanned) == 0);
+    OK(churn_journey_replay_report(planned, log, 30, "2023-12-01", NULL, &report, &error));
+    CHECK(churn_bytes_len(report) > 100);
+    churn_bytes_free(report);
+    churn_journey_replay_free(unplanned);
+    churn_journey_replay_free(planned);
     churn_win_back_free(found);
     churn_journey_outcome_free(outcome);
     churn_journey_state_free(next);
@@ -141,8 +172,8 @@ static void facts_and_replay(void) {
     churn_journey_replay *replay = NULL, *rival = NULL;
     churn_texts *text = NULL;
     const char *lines = NULL;
-    OK(churn_journey_replay_run(log, "2023-06-01", "2023-08-30", NULL, NULL, NULL, &replay, &error));
-    OK(churn_journey_replay_run(log, "2023-06-01", "2023-08-30", NULL, HELLO, NULL, &rival, &error));
+    OK(churn_journey_replay_run(log, "2023-06-01", "2023-08-30", NULL, NULL, NULL, NULL, &replay, &error));
+    OK(churn_journey_replay_run(log, "2023-06-01", "2023-08-30", NULL, HELLO, NULL, NULL, &rival, &error));
     CHECK(churn_journey_replay_contact_count(replay) > 10);
     CHECK(churn_journey_replay_cost(replay) > 0.0);
     OK(churn_journey_replay_calendar(replay, 7, &text, &error));
@@ -179,7 +210,7 @@ static void mistakes(void) {
              CHURN_UNKNOWN_NAME, "policy.preset");
     CHECK(engine == NULL);
     churn_journey_replay *replay = NULL;
-    FAILS_AT(churn_journey_replay_run(log, "2023-06-01", "2023-06-01", NULL, NULL, NULL, &replay,
+    FAILS_AT(churn_journey_replay_run(log, "2023-06-01", "2023-06-01", NULL, NULL, NULL, NULL, &replay,
                                       &error),
              CHURN_INVALID_PARAMETER, "replay");
     double one = 0, same = 1;

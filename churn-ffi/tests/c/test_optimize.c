@@ -141,7 +141,7 @@ static void uplift(void) {
     churn_uplift *uplift = NULL;
     OK(churn_uplift_new(&uplift, &error));
     double change[3] = {0.25, NAN, 0.25};
-    OK(churn_uplift_add(uplift, "win_back", "email", change, 3, &error));
+    OK(churn_uplift_add(uplift, "win_back", "email", change, NULL, 3, &error));
     churn_plan *plan = optimize(flow, uplift, "{" VALUE "}");
     size_t row = 9;
     OK(churn_customers_find_text(churn_plan_customers(plan), "ann", &row, &error));
@@ -153,7 +153,7 @@ static void uplift(void) {
     const churn_segments *groupings[] = {flow.tiers};
     churn_playbook *playbook = NULL;
     OK(churn_playbook_from_toml(PLAYBOOK, flow.table, groupings, 1, &playbook, &error));
-    OK(churn_uplift_add(uplift, "win_back", NULL, change, 2, &error));
+    OK(churn_uplift_add(uplift, "win_back", NULL, change, NULL, 2, &error));
     plan = NULL;
     FAILS_AT(churn_playbook_optimize(playbook, flow.table, flow.scores, groupings, 1, uplift, NULL,
                                      NULL, &plan, &error),

@@ -2,6 +2,8 @@
 
 use std::ptr;
 
+use churn::bytes::*;
+use churn::evaluation::*;
 use churn::journey::*;
 use churn::texts::*;
 use serde_json::{Value, json};
@@ -54,6 +56,7 @@ pub(crate) fn steps(inputs: &Inputs) -> Answer<Value> {
                 ptr::null(),
                 ptr::null(),
                 ptr::null(),
+                ptr::null(),
                 &mut next,
                 out,
                 error,
@@ -85,6 +88,7 @@ pub(crate) fn replay(inputs: &Inputs) -> Answer<Value> {
             ptr::null(),
             pointer(&journeys),
             ptr::null(),
+            ptr::null(),
             out,
             error,
         )
@@ -105,4 +109,84 @@ pub(crate) fn replay(inputs: &Inputs) -> Answer<Value> {
         "cost": cost,
         "calendar": texts(&calendar)[0].lines().collect::<Vec<_>>(),
     }))
+}
+
+pub(crate) fn report(inputs: &Inputs) -> Answer<Value> {
+    let log = inputs.log()?;
+    let (journeys, settings) = (inputs.settings("journeys"), inputs.settings("incremental"));
+    let (from, to) = (c(inputs.text("from")), c(inputs.text("to")));
+    let until = c(inputs.text("observed_until"));
+    let horizon = inputs.field("horizon_days").as_u64().unwrap() as u32;
+    // SAFETY: the log is alive, texts end in NUL, outputs are places of `handle`.
+    let replay = handle(churn_journey_replay_free, |out, error| unsafe {
+        churn_journey_replay_run(
+            log.0,
+            from.as_ptr(),
+            to.as_ptr(),
+            ptr::null(),
+            pointer(&journeys),
+            ptr::null(),
+            ptr::null(),
+            out,
+            error,
+        )
+    })?;
+    // SAFETY: handles are alive, texts end in NUL, the output is a place of `handle`.
+    let answer = handle(churn_bytes_free, |out, error| unsafe {
+        churn_journey_replay_report(
+            replay.0,
+            log.0,
+            horizon,
+            until.as_ptr(),
+            pointer(&settings),
+            out,
+            error,
+        )
+    })?;
+    // SAFETY: the answer is alive and has so many bytes.
+    let bytes = unsafe { slice(churn_bytes_data(answer.0), churn_bytes_len(answer.0)) };
+    Ok(told(&serde_json::from_slice(bytes).unwrap()))
+}
+
+/// The parts of a report that the golden file holds.
+fn told(report: &Value) -> Value {
+    let finding = |finding: &Value| match finding.get("known") {
+        None => Value::Null,
+        Some(known) => {
+            let total = |name: &str| match &known[name] {
+                Value::Null => Value::Null,
+                total => {
+                    json!({"value": total["value"], "low": total["low"], "high": total["high"]})
+                }
+            };
+            json!({
+                "treated": known["treated"],
+                "held_out": known["held_out"],
+                "kept": total("kept"),
+                "orders": total("orders"),
+                "revenue": total("revenue"),
+                "cost": known["cost"],
+                "profit": total("profit"),
+                "cost_per_kept": known["cost_per_kept"],
+                "return_on_spend": total("return_on_spend"),
+            })
+        }
+    };
+    let groups = report["by_channel"].as_array().unwrap().iter();
+    let groups = groups.map(|g| {
+        (
+            g["group"].as_str().unwrap().to_owned(),
+            finding(&g["finding"]),
+        )
+    });
+    json!({
+        "contacted": report["contacted"],
+        "held_out": report["held_out"],
+        "open": report["open"],
+        "contacts": report["contacts"],
+        "contact_cost": report["contact_cost"],
+        "offer_cost": report["offer_cost"],
+        "total": finding(&report["total"]),
+        "by_channel": groups.collect::<serde_json::Map<String, Value>>(),
+    })
 }

@@ -110,6 +110,7 @@ __all__ = [
     "average_precision",
     "bootstrap",
     "brier_score",
+    "calibrated_uplift",
     "calibration_drift",
     "calibration_error",
     "capture_at",
@@ -121,11 +122,13 @@ __all__ = [
     "cross_validate",
     "defaults",
     "drivers",
+    "effects_of",
     "empc",
     "gain_curve",
     "group_sequential_bounds",
     "hold_out",
     "hold_out_stratified",
+    "journey_report",
     "kolmogorov_smirnov",
     "lifecycle",
     "lifecycle_over_time",
@@ -162,6 +165,7 @@ __all__ = [
     "survival_brier_score",
     "toc_curve",
     "uplift_at_k",
+    "uplift_calibration",
     "uplift_curve",
     "uplift_intervals",
     "uplift_metrics",
@@ -779,6 +783,9 @@ class Plan(Table):
         """Ids of the channels that one customer is contacted over."""
     def offers(self, customer: CustomerId) -> list[str]:
         """Ids of the offers that one customer is given."""
+    def intended(self, customer: CustomerId) -> tuple[str, list[str], list[str]] | None:
+        """What the plan means for one customer, also for one who is held out: action, channels,
+        offers; None where it means nothing."""
     def why(self, customer: CustomerId, *, language: Language | None = None) -> str:
         """Why one customer gets this action over these channels, or none, in words."""
     def summary(self) -> Table:
@@ -803,7 +810,8 @@ def optimize(
     profit of all together is as large as the constraints allow.
 
     ``uplift`` maps an action, or ``(action, channels)``, to an array with the estimated change of
-    each customer's probability of staying, in the rows of ``facts``; NaN where there is none.
+    each customer's probability of staying, in the rows of ``facts``, NaN where there is none; or to
+    a dict with ``change`` and ``standard_error``, which is drawn towards what is known otherwise.
     """
 
 @final
@@ -936,12 +944,12 @@ class JourneyState:
 class JourneyOutcome(Table):
     """What a step decided; as a table the contacts to make: ``customer``, ``at``, ``journey``,
     ``step``, ``offers``, ``channels``, ``segment``, ``propensity``, ``cost``, ``offer_cost``,
-    ``replaced``."""
+    ``replaced``, ``planned``."""
 
     @property
     def log(self) -> Table:
         """Every decision: ``customer``, ``at``, ``journey``, ``step``, ``decision``, ``reason``,
-        ``until``, ``propensity``."""
+        ``segment``, ``until``, ``propensity``."""
     def lines(self) -> list[str]:
         """Every decision as a line for reading."""
     @property
@@ -980,12 +988,14 @@ class JourneyEngine:
         log: EventLog | None = None,
         since: Instant | None = None,
         facts: Facts | None = None,
+        plan: Plan | None = None,
     ) -> tuple[JourneyState, JourneyOutcome]:
         """Steps to ``until`` (``now`` where left out); the state that is given stays as it is.
 
         ``events`` are dicts with ``customer``, ``time``, ``kind`` (a kind of the event log,
         ``unsubscribed`` or ``subscribed``) and, where there is one, ``channel``. ``log`` tells the
-        events of a log from ``since`` (the state's clock where left out) to ``now``."""
+        events of a log from ``since`` (the state's clock where left out) to ``now``. ``plan`` is the
+        plan in force, for steps that make what it says."""
 
 @final
 class JourneyReplay(Table):
@@ -1005,6 +1015,16 @@ class JourneyReplay(Table):
     @property
     def cost(self) -> float:
         """Cost of all contacts (currency of the playbook)."""
+    def report(
+        self,
+        log: EventLog,
+        *,
+        horizon_days: int,
+        observed_until: Instant | None = None,
+        **incremental: Any,
+    ) -> dict[str, Any]:
+        """What the contacts changed against the hold-out, from these logs and what ``log`` says
+        happened afterwards: the fields of the core's JourneyReport."""
     def histogram(self) -> list[int]:
         """How many customers had how many contacts: entry k counts those with k."""
     def calendar(self, days: int = 7) -> str:
@@ -1020,13 +1040,26 @@ def replay(
     journeys: Sequence[Journey] | None = None,
     policy: ContactPolicy | str | None = None,
     learning: dict[str, Any] | None = None,
+    plans: Sequence[Plan] | None = None,
     progress: Progress | None = None,
     **settings: Unpack[WinBackSettings],
 ) -> JourneyReplay:
     """Runs journeys over the days from ``start`` to ``end`` (exclusive) of a log.
 
-    ``policy`` may be the name of a preset. Days after the last event are a forecast for customers
+    ``policy`` may be the name of a preset. Steps that make what the plan says make what the one of
+    ``plans`` says that was made last before the day. Days after the last event are a forecast for customers
     who stay silent."""
+
+def journey_report(
+    outcomes: Sequence[JourneyOutcome],
+    log: EventLog,
+    *,
+    horizon_days: int,
+    observed_until: Instant | None = None,
+    **incremental: Any,
+) -> dict[str, Any]:
+    """What the contacts of several steps changed against the hold-out, as
+    ``JourneyReplay.report``."""
 
 def lot(salt: str, customer: CustomerId) -> float:
     """The lot of a customer under a salt, in [0, 1): held out are those below the share."""
@@ -1103,6 +1136,30 @@ class SimulatedShop:
         """Number of events."""
     def log(self, *, progress: Progress | None = None, **cleaning: Unpack[Cleaning]) -> EventLog:
         """The event log."""
+    def change(
+        self,
+        at: Instant,
+        *,
+        horizon_days: int,
+        channels: Sequence[str],
+        strength: float,
+        **persuasion: float,
+    ) -> npt.NDArray[np.float64]:
+        """By how much a campaign raises each customer's probability of going on to buy.
+
+        ``strength`` is the share of readers about to leave whom the offer persuades."""
+    def respond(
+        self,
+        customer: Sequence[int] | npt.NDArray[Any],
+        at: Instant | Sequence[Instant],
+        *,
+        channels: Sequence[str],
+        strength: float,
+        horizon_days: int,
+        seed: int,
+        **persuasion: float,
+    ) -> SimulatedShop:
+        """The same shop after contacts: whoever is persuaded comes back and buys."""
     @property
     def truth(self) -> Table:
         """How every customer really behaves: ``customer``, ``pattern`` (regular, lapsing or
@@ -1700,6 +1757,23 @@ def bootstrap(
 ) -> dict[str, float]:
     """A measure by name with an interval: ``estimate``, ``low``, ``high``, ``standard_error``."""
 # ---- experiments, hold-outs, policies (churn.experiment) ----
+
+def effects_of(
+    comparison: Mapping[str, Any], arms: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The changes that arms of a comparison made, as ``effects.experiments`` of ``optimize``; each of
+    ``arms`` has ``arm``, ``action`` and, where wanted, ``channels`` and ``segment``."""
+
+def uplift_calibration(
+    predicted: Sequence[float] | npt.NDArray[Any], scores: Sequence[float] | npt.NDArray[Any]
+) -> dict[str, float]:
+    """How far predictions of an uplift model may be believed, from doubly robust scores out of
+    fold: ``center``, ``average``, ``average_error``, ``slope``, ``slope_error``."""
+
+def calibrated_uplift(
+    calibration: Mapping[str, float], predicted: Sequence[float] | npt.NDArray[Any]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """``change`` and ``standard_error`` for predictions of the model, as ``optimize`` takes them."""
 
 def compare_arms(
     arm: Sequence[Any] | npt.NDArray[Any],

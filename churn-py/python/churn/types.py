@@ -285,11 +285,26 @@ class ObservedResponse(_Observed, total=False):
     control_stayed: int
 
 
+class _ExperimentEffect(TypedDict):
+    action: str
+    change: float
+    standard_error: float
+
+
+class ExperimentEffect(_ExperimentEffect, total=False):
+    """By how much an experiment found an action to change the share who stay."""
+
+    channels: Sequence[str]
+    segment: SegmentName
+
+
 class EffectSettings(TypedDict, total=False):
     """What is known of the changes that actions make to the probability of staying."""
 
     saved_per_response: float
     prior_strength: float
+    prior_spread: float
+    experiments: Sequence[ExperimentEffect]
     observed: Sequence[ObservedResponse]
 
 
@@ -355,6 +370,13 @@ class Need(_Need, total=False):
     unless: str
 
 
+class Holdout(TypedDict):
+    """Who is held out: those whose lot under the salt is below the share."""
+
+    salt: str
+    share: float
+
+
 class Constraints(TypedDict, total=False):
     """Limits of a plan; all may be left out."""
 
@@ -369,6 +391,7 @@ class Constraints(TypedDict, total=False):
     exclude: Sequence[int] | Sequence[str]
     exclude_where: str
     hold_out: Sequence[int] | Sequence[str]
+    hold_out_by: Holdout
 
 
 class OptimizeSettings(TypedDict, total=False):

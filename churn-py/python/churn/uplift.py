@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from ._churn import (
     UpliftModel,
+    calibrated_uplift,
     cost_curve,
     propensity_scores,
     rate,
@@ -20,6 +21,7 @@ from ._churn import (
     uplift_at_k,
     uplift_out_of_fold,
 )
+from ._churn import uplift_calibration as calibration
 from ._churn import uplift_curve as curve
 from ._churn import uplift_intervals as intervals
 from ._churn import uplift_metrics as metrics
@@ -27,6 +29,8 @@ from ._churn import uplift_metrics as metrics
 __all__ = [
     "Uplift",
     "UpliftModel",
+    "calibrated_uplift",
+    "calibration",
     "cost_curve",
     "curve",
     "intervals",

@@ -200,12 +200,25 @@ pub(crate) fn open_options<V: Values>(
     resolved: &Resolved,
     row: usize,
     given: &mut Vec<usize>,
+    each: impl FnMut(usize, usize, &[usize]) -> Result<()>,
+) -> Result<Option<NoAction>> {
+    if resolved.held_out.get(row).copied().unwrap_or(false) {
+        return Ok(Some(NoAction::HeldOut));
+    }
+    open_for_all(pricing, values, resolved, row, given, each)
+}
+
+/// The same without regard to the hold-out: also what would be open to customers who are left alone
+/// for comparison.
+pub(crate) fn open_for_all<V: Values>(
+    pricing: &Pricing,
+    values: &V,
+    resolved: &Resolved,
+    row: usize,
+    given: &mut Vec<usize>,
     mut each: impl FnMut(usize, usize, &[usize]) -> Result<()>,
 ) -> Result<Option<NoAction>> {
     let listed = |list: &[bool]| list.get(row).copied().unwrap_or(false);
-    if listed(&resolved.held_out) {
-        return Ok(Some(NoAction::HeldOut));
-    }
     let condition = &resolved.exclude_where;
     let matches = condition.as_ref().is_some_and(|c| c.holds(values, row));
     if matches || listed(&resolved.excluded) {

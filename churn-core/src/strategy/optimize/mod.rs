@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use build::{Kind, open_options};
+pub(crate) use build::{Kind, open_for_all, open_options};
 pub(crate) use problem::Uses;
 
 use super::allocation::{Allocation, ConstraintName, CurvePoint, Market, Price};

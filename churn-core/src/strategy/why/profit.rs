@@ -2,7 +2,7 @@
 
 use super::{percent, words};
 use crate::strategy::allocation::{Allocation, Offered};
-use crate::strategy::effects::EffectSource;
+use crate::strategy::effects::{Effect, Seen};
 use crate::strategy::plan::{NoAction, Plan};
 use crate::strategy::value::Worth;
 use crate::text::Language;
@@ -98,7 +98,6 @@ impl Plan {
     ) -> String {
         let Worth {
             change,
-            source,
             stake,
             contact_cost,
             offer_cost,
@@ -111,24 +110,7 @@ impl Plan {
         let effect = pricing
             .effects
             .effect(&self.evidence, row, option.action, option.set);
-        let known = match (source, effect.observed, language) {
-            (EffectSource::Uplift, _, Language::English) => "uplift estimate".to_owned(),
-            (EffectSource::Uplift, _, Language::Chinese) => "增益模型估计".to_owned(),
-            (EffectSource::Observed, Some(seen), Language::English) => format!(
-                "observed on {} treated and {} left alone, from a prior of {}",
-                seen.treated,
-                seen.control,
-                percent(effect.prior)
-            ),
-            (EffectSource::Observed, Some(seen), Language::Chinese) => format!(
-                "依据 {} 位触达与 {} 位未触达客户的观察，先验 {}",
-                seen.treated,
-                seen.control,
-                percent(effect.prior)
-            ),
-            (_, _, Language::English) => "the playbook's prior".to_owned(),
-            (_, _, Language::Chinese) => "方案先验".to_owned(),
-        };
+        let known = origin(&effect, language);
         let change = percent(change);
         match language {
             Language::English => format!(
@@ -180,6 +162,49 @@ impl Plan {
                 format!("将占用 {} = {total:.2} {currency}", parts.join(" + "))
             }
         }
+    }
+}
+
+/// What a change rests on, in words.
+fn origin(effect: &Effect, language: Language) -> String {
+    let (prior, otherwise) = (percent(effect.prior), percent(effect.otherwise));
+    if let Some(estimate) = effect.estimate {
+        let (change, error) = (percent(estimate.change), percent(estimate.standard_error));
+        return match (language, estimate.standard_error > 0.0) {
+            (Language::English, false) => "uplift estimate".to_owned(),
+            (Language::Chinese, false) => "增益模型估计".to_owned(),
+            (Language::English, true) => {
+                format!("uplift estimate {change} ± {error}, from {otherwise} without it")
+            }
+            (Language::Chinese, true) => {
+                format!("增益模型估计 {change} ± {error}，无此估计时为 {otherwise}")
+            }
+        };
+    }
+    match (effect.seen, language) {
+        (
+            Some(Seen::Experiment {
+                change,
+                standard_error,
+            }),
+            _,
+        ) => {
+            let (change, error) = (percent(change), percent(standard_error));
+            match language {
+                Language::English => {
+                    format!("measured {change} ± {error} by experiment, from a prior of {prior}")
+                }
+                Language::Chinese => format!("实验测得 {change} ± {error}，先验 {prior}"),
+            }
+        }
+        (Some(Seen::Counts { treated, control }), Language::English) => format!(
+            "observed on {treated} treated and {control} left alone, from a prior of {prior}"
+        ),
+        (Some(Seen::Counts { treated, control }), Language::Chinese) => {
+            format!("依据 {treated} 位触达与 {control} 位未触达客户的观察，先验 {prior}")
+        }
+        (None, Language::English) => "the playbook's prior".to_owned(),
+        (None, Language::Chinese) => "方案先验".to_owned(),
     }
 }
 

@@ -31,7 +31,13 @@ SOURCE = (
     "witness.py in this folder, with HiGHS as in scipy "
     f"{scipy.__version__} (scipy.optimize.milp, relative gap 0)"
 )
-EFFECTS = {"saved_per_response": 0.2, "prior_strength": 1000.0, "observed": []}
+EFFECTS = {
+    "saved_per_response": 0.2,
+    "prior_strength": 3000.0,
+    "prior_spread": 0.01,
+    "experiments": [],
+    "observed": [],
+}
 VALUE = {"feature": "value_365d", "scale": 1.0, "margin": 0.3}
 
 
@@ -93,10 +99,39 @@ def options_of(inputs: dict) -> tuple[list[list[dict]], list[str | None], list[d
             return treated - control - mean
         return None
 
+    def measured(action, k, known):
+        """The first experiment that fits, as the shift of the prior."""
+        for seen in effects["experiments"]:
+            channel_set = action["channel_sets"][k]
+            if seen["action"] != action["id"]:
+                continue
+            if "channels" in seen and sorted(seen["channels"]) != sorted(channel_set):
+                continue
+            segment = seen.get("segment")
+            inside = lambda other: segment is None or (
+                other[segment["segmentation"]] == segment["label"]
+            )
+            if not inside(known):
+                continue
+            members = [f for f in facts if inside(f) and holds(action["audience"], f)]
+            mean = np.mean([prior(f, action, k) for f in members])
+            precision, own = 1 / effects["prior_spread"] ** 2, 1 / seen["standard_error"] ** 2
+            level = (precision * mean + own * seen["change"]) / (precision + own)
+            # The experiment says how much there is to gain, the prior who gains it.
+            mine = prior(known, action, k)
+            return mine * level / mean - mine if mean > 0 else level - mean
+        return None
+
     def change(row, action, k):
         known = facts[row]
         possible = lambda d: min(max(d, known["churn_probability"] - 1), known["churn_probability"])
         exact = lambda u: "channels" in u
+        otherwise, source = prior(known, action, k), "playbook"
+        for shift, name in ((measured, "experiment"), (observed, "observed")):
+            found = shift(action, k, known)
+            if found is not None:
+                otherwise, source = otherwise + found, name
+                break
         estimates = sorted(inputs.get("uplift", []), key=exact, reverse=True)
         for estimate in estimates:
             channel_set = sorted(action["channel_sets"][k])
@@ -104,19 +139,22 @@ def options_of(inputs: dict) -> tuple[list[list[dict]], list[str | None], list[d
                 not exact(estimate) or sorted(estimate["channels"]) == channel_set
             )
             if fits:
-                if not math.isnan(float(estimate["change"][row])):
-                    return possible(float(estimate["change"][row])), "uplift"
+                guess = float(estimate["change"][row])
+                error = float(estimate.get("standard_error", [0.0] * len(facts))[row])
+                if not math.isnan(guess) and math.isfinite(error):
+                    spread = effects["prior_spread"] ** 2
+                    weight = spread / (spread + error**2)
+                    return possible((1 - weight) * otherwise + weight * guess), "uplift"
                 break
-        shift = observed(action, k, known)
-        if shift is not None:
-            return possible(prior(known, action, k) + shift), "observed"
-        return possible(prior(known, action, k)), "playbook"
+        return possible(otherwise), source
 
     rows, closed = [], []
     ids = inputs["table"]["customers"]
     for row, known in enumerate(facts):
         rows.append([])
-        if ids[row] in limits.get("hold_out", []):
+        by = limits.get("hold_out_by")
+        drawn = by and base.lots({"salt": by["salt"], "customers": [ids[row]]})["lots"][0] < by["share"]
+        if ids[row] in limits.get("hold_out", []) or drawn:
             closed.append("held_out")
             continue
         where = limits.get("exclude_where")
@@ -432,6 +470,33 @@ def cases() -> dict[str, dict]:
         "uplift": [
             {"action": "care", "change": changes()},
             {"action": "cut", "channels": ["sms"], "change": changes()},
+        ],
+    }
+    errors = lambda: ["inf" if rng.random() < 0.1 else round(float(x), 4) for x in rng.uniform(0.01, 0.1, 24)]
+    optimize["uncertain estimates, experiments, and the hold-out by lot"] = {
+        "optimize": {
+            "constraints": {"budget": 60, "hold_out": [4], "hold_out_by": {"salt": "2026", "share": 0.25}},
+            "effects": {
+                "prior_spread": 0.04,
+                "experiments": [
+                    {
+                        "action": "cut",
+                        "channels": ["sms"],
+                        "segment": {"segmentation": "risk_tier", "label": "high"},
+                        "change": 0.12,
+                        "standard_error": 0.03,
+                    },
+                    {"action": "care", "change": 0.02, "standard_error": 0.01},
+                ],
+                "observed": [
+                    {"action": "care", "treated": 1000, "treated_stayed": 500, "control": 400, "control_stayed": 126},
+                    {"action": "tell", "treated": 1000, "treated_stayed": 330, "control": 400, "control_stayed": 126},
+                ],
+            },
+        },
+        "uplift": [
+            {"action": "care", "channels": ["phone"], "change": changes(), "standard_error": errors()},
+            {"action": "cut", "channels": ["sms"], "change": changes(), "standard_error": errors()},
         ],
     }
     optimize["the default playbook"] = {

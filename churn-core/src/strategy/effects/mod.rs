@@ -6,8 +6,11 @@
 //! together) the best knowledge at hand is taken, and every number says where it is from:
 //!
 //! 1. an **uplift estimate** for this customer, from a model learned on an experiment;
-//! 2. what was **observed** in the customer's segment, drawn towards the prior where data are few;
-//! 3. the playbook's **prior**.
+//! 2. the result of an **experiment** in the customer's segment;
+//! 3. what was **observed** in the customer's segment;
+//! 4. the playbook's **prior**.
+//!
+//! The first three are drawn towards what would be known without them, the more the fewer the data.
 //!
 //! **Prior.** Δ = churn · saves, with `saves` the share of those about to leave who stay because
 //! of it: the playbook's [`Action::saves`](super::Action::saves), or, where it has none, the
@@ -23,16 +26,35 @@
 //! Each member's own prior is moved by Δ − δ₀: the segment corrects the level, and who in the
 //! segment is more at risk still counts.
 //!
+//! **Experiment.** A difference d of the share who stay with standard error s, measured on a segment.
+//! The segment's true mean change has a normal prior around δ₀ with standard deviation
+//! `prior_spread` τ (normal-normal model; the same book, section 2.5):
+//!
+//! Δ = δ₀ + w (d − δ₀), w = τ² / (τ² + s²)
+//!
+//! and each member's own prior is multiplied by Δ/δ₀ (moved by Δ − δ₀ where δ₀ is not above 0): the
+//! experiment says how much there is to gain, the prior who gains it, and who would stay anyway gains
+//! nothing. Unlike observed counts, whose rates are each drawn towards what scores expect, a difference
+//! does not depend on how well the scores are calibrated.
+//!
+//! **Uplift with standard errors.** The same for one customer: an estimate u with standard error s,
+//! and Δ₁ known otherwise (2 to 4), give Δ = Δ₁ + w (u − Δ₁). Estimates without standard errors are
+//! taken as they are (w = 1).
+//!
 //! A change can bring the probability of staying neither below 0 nor above 1, and is cut there.
 //!
 //! Not for telling whether an action works at all: priors are opinions, and a comparison of those
 //! who were contacted with those who were not is an experiment only if chance decided who was.
 
+mod settings;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::conditions::{Term, Values};
+use super::conditions::Values;
 use super::facts::Facts;
 use super::matching::{Prospect, check_rates, prospect};
 use super::playbook::Playbook;
@@ -41,12 +63,16 @@ use crate::customers::Customers;
 use crate::error::{Error, Result};
 use crate::time::AsOf;
 
+pub use settings::{EffectSettings, ExperimentEffect, ObservedResponse, SegmentName};
+
 /// Where the change that an action makes is known from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EffectSource {
     /// An uplift estimate for the customer.
     Uplift,
+    /// The result of an experiment in the customer's segment.
+    Experiment,
     /// What was observed in the customer's segment.
     Observed,
     /// The playbook's prior.
@@ -54,114 +80,13 @@ pub enum EffectSource {
 }
 
 impl EffectSource {
-    /// The name: `uplift`, `observed` or `playbook`.
+    /// The name: `uplift`, `experiment`, `observed` or `playbook`.
     pub fn name(self) -> &'static str {
         match self {
             EffectSource::Uplift => "uplift",
+            EffectSource::Experiment => "experiment",
             EffectSource::Observed => "observed",
             EffectSource::Playbook => "playbook",
-        }
-    }
-}
-
-/// What is assumed and what was observed about the changes that actions make.
-///
-/// # Example
-/// ```
-/// use churn_core::strategy::EffectSettings;
-/// let settings: EffectSettings = churn_core::settings::from_toml("effects", r#"
-///     prior_strength = 200
-///     [[observed]]
-///     action = "win_back"
-///     channels = ["sms"]
-///     segment = { segmentation = "risk_tier", label = "high" }
-///     treated = 1200
-///     treated_stayed = 210
-///     control = 800
-///     control_stayed = 108
-/// "#)?;
-/// assert_eq!(settings.observed[0].treated, 1200);
-/// # Ok::<(), churn_core::Error>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EffectSettings {
-    /// Of those about to leave who answer a message, the share who stay because of it, from 0 to
-    /// 1. An assumption, to be replaced by the shop's own experience.
-    pub saved_per_response: f64,
-    /// How many observed customers the prior weighs as much as; 0 trusts observations alone. The
-    /// default lets a rate of 80 % differ from what is expected by some 1.3 points: actions change
-    /// minds by a few points at most, and chance alone gives a group of 100 more than that.
-    pub prior_strength: f64,
-    /// What was observed. Of several that fit a customer, action and channels the first counts.
-    pub observed: Vec<ObservedResponse>,
-}
-
-impl Default for EffectSettings {
-    fn default() -> Self {
-        EffectSettings {
-            saved_per_response: 0.2,
-            prior_strength: 1_000.0,
-            observed: Vec::new(),
-        }
-    }
-}
-
-/// How many stayed of those who got an action and of those who were left alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ObservedResponse {
-    /// Id of the action.
-    pub action: String,
-    /// One of the action's channel sets; all of them where left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub channels: Option<Vec<String>>,
-    /// The segment that was observed; everyone where left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub segment: Option<SegmentName>,
-    /// Customers who got the action, at least 1.
-    pub treated: u64,
-    /// Those of them who stayed.
-    pub treated_stayed: u64,
-    /// Customers of the segment who were left alone; 0 where there are none, and then what the
-    /// scores expect stands in for them.
-    #[serde(default)]
-    pub control: u64,
-    /// Those of them who stayed.
-    #[serde(default)]
-    pub control_stayed: u64,
-}
-
-/// One group of a segmentation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SegmentName {
-    /// Name of the segmentation, e.g. `"risk_tier"`.
-    pub segmentation: String,
-    /// Label of the group, e.g. `"high"`.
-    pub label: String,
-}
-
-impl SegmentName {
-    /// Position of the segmentation and of the label.
-    pub(crate) fn find(&self, place: &str, facts: &Facts<'_>) -> Result<(usize, u32)> {
-        let vocabulary = facts.vocabulary();
-        let segmentations = vocabulary.segmentations();
-        let Some(Term::Segmentation(position)) = vocabulary.term(&self.segmentation) else {
-            return Err(Error::unknown_name(
-                format!("{place}.segmentation"),
-                &self.segmentation,
-                segmentations.iter().map(|s| s.name.as_str()),
-            ));
-        };
-        let labels = &segmentations[position].labels;
-        match labels.iter().position(|label| *label == self.label) {
-            Some(label) => Ok((position, label as u32)),
-            None => Err(Error::unknown_name(
-                format!("{place}.label"),
-                &self.label,
-                labels,
-            )),
         }
     }
 }
@@ -200,6 +125,7 @@ pub struct Effects {
     customers: Customers,
     as_of: AsOf,
     saved_per_response: f64,
+    prior_spread: f64,
     /// By action and channel set.
     options: Vec<Vec<Known>>,
 }
@@ -208,28 +134,50 @@ pub struct Effects {
 #[derive(Debug, Clone, Default)]
 struct Known {
     /// Estimates, one per customer, NaN where there is none.
-    uplift: Option<Arc<[f64]>>,
+    uplift: Option<Arc<[Estimate]>>,
     /// Whether the estimates are for these channels, not for the action over whichever.
     exact: bool,
-    observed: Vec<Shift>,
+    /// Experiments before observations.
+    seen: Vec<Shift>,
 }
 
-/// What an observation does to the priors of a segment.
+/// An uplift estimate of one customer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Estimate {
+    /// NaN where there is none.
+    pub(crate) change: f64,
+    pub(crate) standard_error: f64,
+    /// How much of it is believed, from 0 to 1.
+    weight: f64,
+}
+
+/// What an experiment or an observation does to the priors of a segment.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Shift {
     pub(crate) segment: Option<(usize, u32)>,
-    pub(crate) treated: u64,
-    pub(crate) control: u64,
-    pub(crate) shift: f64,
+    pub(crate) seen: Seen,
+    /// Each member's prior times `scale`, plus `shift`.
+    scale: f64,
+    shift: f64,
+}
+
+/// What was seen of a segment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Seen {
+    Experiment { change: f64, standard_error: f64 },
+    Counts { treated: u64, control: u64 },
 }
 
 /// A change with what it rests on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Effect<'e> {
+pub(crate) struct Effect {
     pub(crate) change: f64,
     pub(crate) source: EffectSource,
     pub(crate) prior: f64,
-    pub(crate) observed: Option<&'e Shift>,
+    /// What is known without the estimate.
+    pub(crate) otherwise: f64,
+    pub(crate) seen: Option<Seen>,
+    pub(crate) estimate: Option<Estimate>,
 }
 
 impl Effects {
@@ -239,7 +187,8 @@ impl Effects {
     /// Those of [`match_actions`](super::match_actions), except that a playbook may choose by
     /// profit; naming the place, `UnknownName` for an action, channel set, segmentation or label
     /// that does not exist; `InvalidParameter` for a share outside \[0, 1\], a negative or infinite
-    /// strength, nobody treated, or more who stayed than there were.
+    /// strength, a spread that is not above 0, nobody treated, more who stayed than there were, a
+    /// measured change outside \[−1, 1\] and a standard error that is negative or not finite.
     pub fn new(playbook: &Playbook, facts: &Facts<'_>, settings: &EffectSettings) -> Result<Self> {
         let rules = Rules::new(playbook, facts.vocabulary())?;
         check_rates(&rules, facts)?;
@@ -259,17 +208,30 @@ impl Effects {
                 strength,
             ));
         }
+        let spread = settings.prior_spread;
+        if !(spread.is_finite() && spread > 0.0) {
+            return Err(Error::invalid_parameter(
+                "effects.prior_spread",
+                "a finite number above 0",
+                spread,
+            ));
+        }
         let actions = rules.actions.iter();
         let mut effects = Effects {
             playbook: playbook.clone(),
             customers: facts.customers().clone(),
             as_of: facts.as_of(),
             saved_per_response: share,
+            prior_spread: spread,
             options: actions
                 .map(|action| vec![Known::default(); action.channel_sets.len()])
                 .collect(),
             rules,
         };
+        for (i, experiment) in settings.experiments.iter().enumerate() {
+            let place = format!("effects.experiments[{i}]");
+            effects.learn(&place, experiment, facts)?;
+        }
         for (i, observed) in settings.observed.iter().enumerate() {
             let place = format!("effects.observed[{i}]");
             effects.observe(&place, observed, strength, facts)?;
@@ -286,12 +248,58 @@ impl Effects {
     /// customers or another instant; `LengthMismatch`; `InvalidValue` for a change outside
     /// \[−1, 1\].
     pub fn with_uplift(
+        self,
+        action: &str,
+        channels: Option<&[String]>,
+        customers: &Customers,
+        as_of: AsOf,
+        change: Vec<f64>,
+    ) -> Result<Self> {
+        self.with_uplift_errors(action, channels, customers, as_of, change, None)
+    }
+
+    /// The same with a standard error per customer, by which each estimate is drawn towards what is
+    /// known without it; an infinite one is no estimate, and where it is NaN there is none either.
+    ///
+    /// # Errors
+    /// As [`with_uplift`](Self::with_uplift); `InvalidValue` for a standard error below 0.
+    ///
+    /// # Example
+    /// ```
+    /// # use churn_core::{AsOf, Customers, Horizon};
+    /// # use churn_core::features::{FeatureInfo, FeatureTable};
+    /// # use churn_core::scoring::Scores;
+    /// # use churn_core::segments::Segments;
+    /// use churn_core::strategy::{EffectSettings, EffectSource, Effects, Facts, Playbook};
+    /// # let customers = Customers::from_ints([1, 2]);
+    /// # let as_of = AsOf::parse("2011-12-10")?;
+    /// # let infos = ["orders", "monetary_score"].map(|name| FeatureInfo::new(name, "count", ""));
+    /// # let table = FeatureTable::from_columns(customers.clone(), as_of, infos.to_vec(), vec![9.0, 1.0, 5.0, 2.0])?;
+    /// # let scores = Scores::new(customers.clone(), as_of, Horizon::days(90)?, vec![0.9, 0.9], vec![], vec![])?;
+    /// # let labels = |labels: &[&str]| labels.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>();
+    /// # let tiers = Segments::new("risk_tier", customers.clone(), as_of, labels(&["low", "medium", "high"]), vec![2, 2])?;
+    /// # let rfm = Segments::new("rfm_segment", customers.clone(), as_of, labels(&["cant_lose", "hibernating"]), vec![0, 1])?;
+    /// let facts = Facts::new(&table, &scores, &[&tiers, &rfm])?;
+    /// let playbook = Playbook::default_for(facts.vocabulary())?;
+    /// let known = Effects::new(&playbook, &facts, &EffectSettings::default())?;
+    /// let prior = known.change(&facts, 0, "win_back", 0)?.0;
+    /// let spread = EffectSettings::default().prior_spread;
+    /// let (change, errors) = (vec![0.08, 0.08], Some(vec![0.0, spread]));
+    /// let known = known.with_uplift_errors("win_back", None, &customers, as_of, change, errors)?;
+    /// assert_eq!(known.change(&facts, 0, "win_back", 0)?, (0.08, EffectSource::Uplift));
+    /// // As uncertain as the prior: half way between the two.
+    /// let half = known.change(&facts, 1, "win_back", 0)?.0;
+    /// assert!((half - (0.08 + prior) / 2.0).abs() < 1e-12);
+    /// # Ok::<(), churn_core::Error>(())
+    /// ```
+    pub fn with_uplift_errors(
         mut self,
         action: &str,
         channels: Option<&[String]>,
         customers: &Customers,
         as_of: AsOf,
         change: Vec<f64>,
+        standard_error: Option<Vec<f64>>,
     ) -> Result<Self> {
         self.customers.check_same(customers, "uplift")?;
         if self.as_of != as_of {
@@ -314,11 +322,34 @@ impl Effects {
                 change[row],
             ));
         }
-        let change: Arc<[f64]> = change.into();
+        if let Some(errors) = &standard_error {
+            let what = format!("uplift.{action}.standard_error");
+            if errors.len() != customers.len() {
+                return Err(Error::length_mismatch(what, customers.len(), errors.len()));
+            }
+            if let Some(row) = errors.iter().position(|error| *error < 0.0) {
+                let expected = "a standard error of at least 0, or NaN";
+                return Err(Error::invalid_value(what, row, expected, errors[row]));
+            }
+        }
+        let variance = self.prior_spread * self.prior_spread;
+        let estimate = |row: usize| {
+            let error = standard_error.as_ref().map_or(0.0, |errors| errors[row]);
+            Estimate {
+                change: if error.is_finite() {
+                    change[row]
+                } else {
+                    f64::NAN
+                },
+                standard_error: error,
+                weight: variance / (variance + error * error),
+            }
+        };
+        let estimates: Arc<[Estimate]> = (0..change.len()).map(estimate).collect();
         for set in self.sets("uplift.channels", position, channels)? {
             let known = &mut self.options[position][set];
             if channels.is_some() || !known.exact {
-                known.uplift = Some(Arc::clone(&change));
+                known.uplift = Some(Arc::clone(&estimates));
                 known.exact = channels.is_some();
             }
         }
@@ -367,10 +398,10 @@ impl Effects {
         &self.rules
     }
 
-    /// Segmentations that the observations read.
+    /// Segmentations that experiments and observations read.
     pub(crate) fn segmentations(&self) -> impl Iterator<Item = usize> {
         let known = self.options.iter().flatten();
-        let segments = known.flat_map(|known| known.observed.iter().map(|o| o.segment));
+        let segments = known.flat_map(|known| known.seen.iter().map(|seen| seen.segment));
         segments.flatten().map(|(segmentation, _)| segmentation)
     }
 
@@ -392,7 +423,7 @@ impl Effects {
         row: usize,
         action: usize,
         set: usize,
-    ) -> Effect<'_> {
+    ) -> Effect {
         let response = self.prospect(values, row, action, set).response;
         self.effect_at(values, row, action, set, response)
     }
@@ -405,40 +436,40 @@ impl Effects {
         action: usize,
         set: usize,
         response: f64,
-    ) -> Effect<'_> {
+    ) -> Effect {
         let churn = values.number(0, row);
         let known = &self.options[action][set];
         let prior = self.prior(churn, action, set, response);
         // Staying can become neither less likely than never nor more likely than always.
         let possible = |change: f64| change.clamp(churn - 1.0, churn);
-        if let Some(uplift) = &known.uplift
-            && !uplift[row].is_nan()
-        {
-            return Effect {
-                change: possible(uplift[row]),
-                source: EffectSource::Uplift,
-                prior,
-                observed: None,
-            };
-        }
-        let mut observed = known.observed.iter();
-        let observed = observed.find(|shift| match shift.segment {
+        let mut seen = known.seen.iter();
+        let seen = seen.find(|shift| match shift.segment {
             None => true,
             Some((segmentation, label)) => values.code(segmentation, row) == label,
         });
-        match observed {
-            Some(shift) => Effect {
-                change: possible(prior + shift.shift),
-                source: EffectSource::Observed,
-                prior,
-                observed: Some(shift),
-            },
-            None => Effect {
-                change: possible(prior),
-                source: EffectSource::Playbook,
-                prior,
-                observed: None,
-            },
+        let otherwise = seen.map_or(prior, |seen| prior * seen.scale + seen.shift);
+        let uplift = known.uplift.as_ref().map(|uplift| uplift[row]);
+        let estimate = uplift.filter(|estimate| !estimate.change.is_nan());
+        let (change, source) = match (estimate, seen.map(|seen| seen.seen)) {
+            // Exactly the estimate where it is believed wholly.
+            (Some(estimate), _) if estimate.weight == 1.0 => {
+                (estimate.change, EffectSource::Uplift)
+            }
+            (Some(estimate), _) => (
+                otherwise + estimate.weight * (estimate.change - otherwise),
+                EffectSource::Uplift,
+            ),
+            (None, Some(Seen::Experiment { .. })) => (otherwise, EffectSource::Experiment),
+            (None, Some(Seen::Counts { .. })) => (otherwise, EffectSource::Observed),
+            (None, None) => (prior, EffectSource::Playbook),
+        };
+        Effect {
+            change: possible(change),
+            source,
+            prior,
+            otherwise: possible(otherwise),
+            seen: seen.map(|seen| seen.seen),
+            estimate,
         }
     }
 
@@ -476,6 +507,57 @@ impl Effects {
                 sets.iter().map(|set| set.join("+")),
             )),
         }
+    }
+
+    fn learn(
+        &mut self,
+        place: &str,
+        experiment: &ExperimentEffect,
+        facts: &Facts<'_>,
+    ) -> Result<()> {
+        let action = self.action(&format!("{place}.action"), &experiment.action)?;
+        let channels = experiment.channels.as_deref();
+        let sets = self.sets(&format!("{place}.channels"), action, channels)?;
+        let segment = match &experiment.segment {
+            None => None,
+            Some(segment) => Some(segment.find(&format!("{place}.segment"), facts)?),
+        };
+        let (change, error) = (experiment.change, experiment.standard_error);
+        if !(-1.0..=1.0).contains(&change) {
+            return Err(Error::invalid_parameter(
+                format!("{place}.change"),
+                "a change of a probability from -1 to 1",
+                change,
+            ));
+        }
+        if !(error.is_finite() && error >= 0.0) {
+            return Err(Error::invalid_parameter(
+                format!("{place}.standard_error"),
+                "a finite number of at least 0",
+                error,
+            ));
+        }
+        let variance = self.prior_spread * self.prior_spread;
+        let weight = variance / (variance + error * error);
+        for set in sets {
+            let (_, prior) = self.expected(action, set, segment, facts);
+            let mean = prior + weight * (change - prior);
+            // Where there is no prior to be scaled, everybody gains alike.
+            let (scale, shift) = match prior > 0.0 {
+                true => (mean / prior, 0.0),
+                false => (1.0, mean - prior),
+            };
+            self.options[action][set].seen.push(Shift {
+                segment,
+                seen: Seen::Experiment {
+                    change,
+                    standard_error: error,
+                },
+                scale,
+                shift,
+            });
+        }
+        Ok(())
     }
 
     fn observe(
@@ -522,10 +604,13 @@ impl Effects {
             };
             let treated = rate(observed.treated_stayed, observed.treated, stay + prior);
             let control = rate(observed.control_stayed, observed.control, stay);
-            self.options[action][set].observed.push(Shift {
+            self.options[action][set].seen.push(Shift {
                 segment,
-                treated: observed.treated,
-                control: observed.control,
+                seen: Seen::Counts {
+                    treated: observed.treated,
+                    control: observed.control,
+                },
+                scale: 1.0,
                 shift: treated - control - prior,
             });
         }
@@ -556,167 +641,5 @@ impl Effects {
         }
         let count = count.max(1) as f64;
         (stay / count, prior / count)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::ErrorKind;
-    use crate::strategy::testing::{AT_RISK, Row, Shop};
-
-    fn observed(segment: Option<&str>) -> ObservedResponse {
-        ObservedResponse {
-            action: "win_back".into(),
-            channels: Some(vec!["sms".into()]),
-            segment: segment.map(|label| SegmentName {
-                segmentation: "lifecycle".into(),
-                label: label.into(),
-            }),
-            treated: 300,
-            treated_stayed: 90,
-            control: 100,
-            control_stayed: 20,
-        }
-    }
-
-    fn rows() -> Vec<Row> {
-        let other = Row {
-            churn_probability: 0.7,
-            lifecycle: 5,
-            ..AT_RISK
-        };
-        let third = Row {
-            churn_probability: 0.9,
-            ..AT_RISK
-        };
-        vec![AT_RISK, other, third]
-    }
-
-    #[test]
-    fn priors_come_from_the_playbook() {
-        let shop = Shop::new(&rows());
-        let facts = shop.facts();
-        let mut playbook = Playbook::default_for(facts.vocabulary()).unwrap();
-        let effects = Effects::new(&playbook, &facts, &EffectSettings::default()).unwrap();
-        // Set 0 is message and SMS, set 2 SMS alone.
-        let (change, source) = effects.change(&facts, 0, "win_back", 0).unwrap();
-        assert_eq!(source, EffectSource::Playbook);
-        assert!((change - 0.82 * 0.2 * (1.0 - 0.92 * 0.97)).abs() < 1e-15);
-        playbook.actions[1].saves = Some(vec![0.05, 0.02, 0.01, 0.0, -0.01]);
-        let effects = Effects::new(&playbook, &facts, &EffectSettings::default()).unwrap();
-        // Both together are more than their sum.
-        let change = |set| effects.change(&facts, 0, "win_back", set).unwrap().0;
-        assert!((change(0) - 0.82 * 0.05).abs() < 1e-15);
-        assert!(change(0) > change(1) + change(2) && change(4) < 0.0);
-    }
-
-    #[test]
-    fn observations_move_the_prior_as_far_as_they_weigh() {
-        let shop = Shop::new(&rows());
-        let facts = shop.facts();
-        let playbook = Playbook::default_for(facts.vocabulary()).unwrap();
-        let with = |prior_strength, segment| {
-            let settings = EffectSettings {
-                prior_strength,
-                observed: vec![observed(segment)],
-                ..EffectSettings::default()
-            };
-            Effects::new(&playbook, &facts, &settings).unwrap()
-        };
-        // All three belong to the segment "everyone": stay 0.18, 0.3, 0.1; prior 0.2 · 0.03 · churn.
-        let (stay, prior) = (0.58 / 3.0, 0.2 * 0.03 * 2.42 / 3.0);
-        let posterior =
-            |s: f64| (90.0 + s * (stay + prior)) / (300.0 + s) - (20.0 + s * stay) / (100.0 + s);
-        for s in [0.0, 50.0, 100.0, 1e9] {
-            let effects = with(s, None);
-            let changes: Vec<f64> = (0..3)
-                .map(|row| effects.change(&facts, row, "win_back", 2).unwrap().0)
-                .collect();
-            let mean = changes.iter().sum::<f64>() / 3.0;
-            assert!((mean - posterior(s)).abs() < 1e-8, "{s}: {mean}");
-            assert!(changes[2] > changes[0], "more at risk, more to gain");
-        }
-        let effects = with(100.0, Some("lost"));
-        let source = |row, set| effects.change(&facts, row, "win_back", set).unwrap().1;
-        assert_eq!(source(1, 2), EffectSource::Observed);
-        assert_eq!(source(1, 0), EffectSource::Playbook);
-        assert_eq!(source(0, 2), EffectSource::Playbook);
-    }
-
-    #[test]
-    fn estimates_come_first_and_stay_possible() {
-        let shop = Shop::new(&rows());
-        let facts = shop.facts();
-        let playbook = Playbook::default_for(facts.vocabulary()).unwrap();
-        let settings = EffectSettings {
-            observed: vec![observed(None)],
-            ..EffectSettings::default()
-        };
-        let sms = ["sms".to_owned()];
-        let (customers, as_of) = (facts.customers().clone(), facts.as_of());
-        let uplift = |effects: Effects, channels, change: &[f64]| {
-            effects.with_uplift("win_back", channels, &customers, as_of, change.to_vec())
-        };
-        let effects = Effects::new(&playbook, &facts, &settings).unwrap();
-        let effects = uplift(effects, Some(&sms), &[0.1, f64::NAN, -0.5]).unwrap();
-        let effects = uplift(effects, None, &[0.2, 0.95, 0.2]).unwrap();
-        let change = |row, set| effects.change(&facts, row, "win_back", set).unwrap();
-        assert_eq!(change(0, 2), (0.1, EffectSource::Uplift));
-        assert_eq!(change(1, 2).1, EffectSource::Observed);
-        // Nobody can become less likely to stay than never, or more than always.
-        assert!((change(2, 2).0 + 0.1).abs() < 1e-15);
-        assert!((change(1, 0).0 - 0.7).abs() < 1e-15);
-        let error = uplift(effects.clone(), None, &[0.0, 2.0, 0.0]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "uplift.win_back[1]: expected a change of a probability from -1 to 1, or NaN, got 2"
-        );
-        let two = Customers::from_ints([0, 1]);
-        let error = effects
-            .with_uplift("win_back", None, &two, as_of, vec![0.0; 2])
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Misaligned);
-    }
-
-    #[test]
-    fn mistakes_name_the_place() {
-        let shop = Shop::new(&rows());
-        let facts = shop.facts();
-        let playbook = Playbook::default_for(facts.vocabulary()).unwrap();
-        let fails = |change: fn(&mut EffectSettings), message: &str| {
-            let mut settings = EffectSettings {
-                observed: vec![observed(Some("lost"))],
-                ..EffectSettings::default()
-            };
-            change(&mut settings);
-            let error = Effects::new(&playbook, &facts, &settings).unwrap_err();
-            assert!(error.to_string().starts_with(message), "{error}");
-        };
-        fails(
-            |s| s.saved_per_response = 1.5,
-            "effects.saved_per_response: expected a share from 0 to 1, got 1.5",
-        );
-        fails(|s| s.prior_strength = f64::NAN, "effects.prior_strength: ");
-        fails(
-            |s| s.observed[0].action = "winback".into(),
-            "effects.observed[0].action: expected one of vip_rescue, win_back",
-        );
-        fails(
-            |s| s.observed[0].channels = Some(vec!["sms".into(), "email".into()]),
-            "effects.observed[0].channels: expected one of one_to_one+sms",
-        );
-        fails(
-            |s| s.observed[0].segment.as_mut().unwrap().label = "gone".into(),
-            "effects.observed[0].segment.label: ",
-        );
-        fails(
-            |s| s.observed[0].treated_stayed = 301,
-            "effects.observed[0].treated_stayed: expected at most 300",
-        );
-        fails(
-            |s| s.observed[0].treated = 0,
-            "effects.observed[0].treated: ",
-        );
     }
 }

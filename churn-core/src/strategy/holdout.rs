@@ -2,6 +2,9 @@
 //!
 //! Who belongs is decided by [`lot`], a salted hash of the id that any language can reproduce.
 //!
+//! Plans for profit and journeys share this one definition: whoever a plan leaves alone by it
+//! ([`Constraints::hold_out_by`](super::Constraints::hold_out_by)) is the one whom journeys hold out.
+//!
 //! A larger share keeps everyone who was held out before. A new salt draws anew; do so now and then
 //! (a quarter, half a year), because people never contacted drift away from the others.
 
@@ -34,7 +37,7 @@ pub struct Holdout {
 }
 
 impl Holdout {
-    pub(super) fn check(&self, place: &str) -> Result<()> {
+    pub(crate) fn check(&self, place: &str) -> Result<()> {
         if !(self.share > 0.0 && self.share < 1.0) {
             return Err(Error::invalid_parameter(
                 format!("{place}.share"),
@@ -63,7 +66,7 @@ impl Holdout {
     /// ⌊n · share + ½⌋ with the smallest lots (of equal lots the smaller id).
     ///
     /// Unlike [`assign`](Self::assign) the answer depends on who else is there, so assign once and
-    /// give it to [`State::hold_out`](super::State::hold_out), which keeps it.
+    /// give it to [`State::hold_out`](crate::journey::State::hold_out), which keeps it.
     ///
     /// # Errors
     /// `InvalidParameter` for a share outside its domain.
@@ -115,7 +118,7 @@ pub fn lot<'a>(salt: &str, id: impl Into<CustomerId<'a>>) -> f64 {
 }
 
 /// The 64 bits behind a lot.
-pub(super) fn hash(salt: &str, id: CustomerId<'_>) -> u64 {
+pub(crate) fn hash(salt: &str, id: CustomerId<'_>) -> u64 {
     let start = fnv(fnv(0xcbf2_9ce4_8422_2325, salt.as_bytes()), &[0]);
     let mut digits = itoa();
     let hashed = match id {
@@ -130,11 +133,11 @@ pub(super) fn hash(salt: &str, id: CustomerId<'_>) -> u64 {
 }
 
 /// A number in [0, 1) of the upper 53 bits.
-pub(super) fn unit(hash: u64) -> f64 {
+pub(crate) fn unit(hash: u64) -> f64 {
     (hash >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-pub(super) fn mix(mut h: u64) -> u64 {
+pub(crate) fn mix(mut h: u64) -> u64 {
     h ^= h >> 33;
     h = h.wrapping_mul(0xff51_afd7_ed55_8ccd);
     h ^= h >> 33;
