@@ -1,11 +1,15 @@
 """Judges churn's models beside LightGBM and scikit-learn: same rows, features and folds, defaults.
 
-    CHURN_DATA=FOLDER python benches/models.py [--repeats 2] [--sets telco bank_churn ...]
+    CHURN_DATA=FOLDER python benches/models.py [--repeats 2] [--sets telco bank_churn ...] [--variants]
 
 Cross-validated sets: five stratified folds, repeated with other seeds; measures are taken per fold
 and averaged. Time splits: fitted on cut-offs whose horizon was over when the test began, judged on
 one row per customer at the test's cut-off. "better by" is the mean gain over the peer with a 95 %
 interval from 1,000 paired bootstrap draws of customers. Needs pandas, scikit-learn, lightgbm.
+
+On sets made of a log, churn's boosting keeps longer silence from lowering the risk, as it does in
+fit(log). With --variants two more rows of churn's own are fitted there: without that, and with the
+answers of a buying model (MBG/NBD, fitted on what was known at each cut-off) as further features.
 """
 
 import argparse
@@ -29,7 +33,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 DATA = Path(os.environ["CHURN_DATA"])
-OURS = "churn"
+OURS, FREE, ALIVE = "churn", "churn, silence free", "churn with P(alive)"
 
 
 def telco():
@@ -60,21 +64,39 @@ def retail_log():
     return churn.EventLog(frame, names=names)
 
 
-def table(data):
+def alive(frame, as_of, horizon):
+    """What the buying model says of customers, fitted cut-off by cut-off on all of them as they were."""
+    answers = pd.DataFrame(index=frame.index, columns=["alive", "purchases", "no_purchase"], dtype=float)
+    for rows in pd.Series(frame.index).groupby(as_of).groups.values():
+        past = frame.loc[rows, ["frequency", "recency", "age"]]
+        # Orders of one day are one purchase: its customer has no time between purchases.
+        past["recency"] = past["recency"].where(past["frequency"] > 0, 0.0)
+        past = {name: cells.to_numpy() / (1 if name == "frequency" else 7) for name, cells in past.items()}
+        model = churn.lifetime.MbgNbd(penalty=0.001).fit(past, unit_days=7)
+        answers.loc[rows, "alive"] = model.probability_alive(past)
+        answers.loc[rows, "purchases"] = model.expected_purchases(past, horizon / 7)
+        answers.loc[rows, "no_purchase"] = model.no_purchase_probability(past, horizon / 7)
+    return answers.add_prefix("buying_")
+
+
+def table(data, horizon, variants):
     """A frame of the features that vary, and the labels."""
     frame = pd.DataFrame(data.frame().to_dict())
+    if variants:
+        frame = frame.join(alive(frame, np.array(data.to_dict()["as_of"], dtype="datetime64[us]"), horizon))
     return frame.loc[:, frame.nunique(dropna=False) > 1], data.target
 
 
-def at_once(log, as_of, horizon):
-    return table(churn.TrainingData.build(log, churn={"horizon_days": horizon}, cut_offs={"at": [as_of]}))
+def at_once(log, as_of, horizon, variants):
+    data = churn.TrainingData.build(log, churn={"horizon_days": horizon}, cut_offs={"at": [as_of]})
+    return *table(data, horizon, variants), data.silence
 
 
 SETS = {
-    "telco": telco,
-    "bank_churn": bank_churn,
-    "cdnow_39_weeks": lambda: at_once(cdnow_log(), "1997-10-01", 273),
-    "online_retail_91_days": lambda: at_once(retail_log(), "2011-09-10", 91),
+    "telco": lambda variants: (*telco(), {}),
+    "bank_churn": lambda variants: (*bank_churn(), {}),
+    "cdnow_39_weeks": lambda variants: at_once(cdnow_log(), "1997-10-01", 273, variants),
+    "online_retail_91_days": lambda variants: at_once(retail_log(), "2011-09-10", 91, variants),
 }
 SPLITS = {
     "cdnow_time": (cdnow_log, "1998-04-02", 90),
@@ -97,9 +119,35 @@ def linear():
     return make_pipeline(columns, LogisticRegression())
 
 
-def models(ours):
-    return {
-        OURS: lambda: churn.ChurnModel(**ours),
+class Ours:
+    """churn's model as fit(log) makes it, on columns of a table."""
+
+    def __init__(self, settings, silence, buying=False):
+        self.settings, self.silence, self.buying = settings, silence, buying
+
+    def columns(self, X):
+        return X if self.buying else without_buying(X)
+
+    def fit(self, X, y, groups=None):
+        X = self.columns(X)
+        ways = {name: way for name, way in self.silence.items() if name in X}
+        settings = {**self.settings, "boosting": {"monotone": ways, **self.settings.get("boosting", {})}}
+        self.model = churn.ChurnModel(**settings).fit(X, y, groups=groups)
+        return self
+
+    def predict_proba(self, X):
+        return self.model.predict_proba(self.columns(X))
+
+
+def without_buying(X):
+    return X[[name for name in X if not name.startswith("buying_")]]
+
+
+def models(ours, silence, variants):
+    makers = {OURS: lambda: Ours(ours, silence)}
+    if variants and silence:
+        makers |= {FREE: lambda: Ours(ours, {}), ALIVE: lambda: Ours(ours, silence, buying=True)}
+    return makers | {
         "LightGBM": lambda: lightgbm.LGBMClassifier(verbose=-1, n_jobs=1),
         "HistGradientBoosting": lambda: HistGradientBoostingClassifier(categorical_features="from_dtype"),
         "LogisticRegression": linear,
@@ -115,11 +163,13 @@ def judge(y, p):
     }
 
 
-def fit_predict(make, train, y, test):
+def fit_predict(make, train, y, test, **more):
+    if not isinstance(make(), Ours):
+        train, test, more = without_buying(train), without_buying(test), {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         started = time.process_time()
-        model = make().fit(train, y)
+        model = make().fit(train, y, **more)
         spent = time.process_time() - started
         return model.predict_proba(test)[:, 1], spent
 
@@ -188,39 +238,39 @@ def main():
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--sets", nargs="*", default=[*SETS, *SPLITS])
     parser.add_argument("--ours", type=json.loads, default={}, help="settings of churn's model, as JSON")
-    parser.add_argument("--only", action="store_true", help="churn's model alone, without intervals")
+    parser.add_argument("--only", action="store_true", help="churn's models alone")
+    parser.add_argument("--variants", action="store_true", help="churn without constraints, and with P(alive)")
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
-    makers = models(arguments.ours)
-    if arguments.only:
-        makers = {OURS: makers[OURS]}
     print(f"churn {churn.__version__}, LightGBM {lightgbm.__version__}, scikit-learn {sklearn.__version__}")
     saved = {}
     for name in arguments.sets:
+        variants = arguments.variants
+
+        def makers_for(silence):
+            makers = models(arguments.ours, silence, variants)
+            return {n: make for n, make in makers.items() if not arguments.only or n.startswith(OURS)}
+
         if name in SETS:
-            frame, y = SETS[name]()
+            frame, y, silence = SETS[name](variants)
+            makers = makers_for(silence)
             scores, pooled, seconds = cross_validated(frame, y, makers, arguments.repeats)
-            rows = f"{len(y)} rows, {frame.shape[1]} columns, 5 folds × {arguments.repeats}"
+            rows = f"{len(y)} rows, {without_buying(frame).shape[1]} columns, 5 folds × {arguments.repeats}"
         else:
             make_log, as_of, horizon = SPLITS[name]
             log, definition = make_log(), {"horizon_days": horizon}
             train = churn.TrainingData.build(log, churn=definition, observed_until=as_of)
             test = churn.TrainingData.build(log, churn=definition, cut_offs={"at": [as_of]})
-            frame, target = table(train)
-            later, y = table(test)
-            later = pd.DataFrame(test.frame().to_dict())[frame.columns]
+            frame, target = table(train, horizon, variants)
+            later, y = table(test, horizon, variants)
+            later = pd.DataFrame(test.frame().to_dict()).join(later.filter(like="buying_"))[frame.columns]
             scores, pooled, seconds = {}, {}, {}
-            for model, make in makers.items():
-                if model == OURS:
-                    started = time.process_time()
-                    fitted = make().fit(frame, target, groups=train.groups)
-                    seconds[model] = time.process_time() - started
-                    p = fitted.predict_proba(later)[:, 1]
-                else:
-                    p, seconds[model] = fit_predict(make, frame, target, later)
+            for model, make in makers_for(train.silence).items():
+                p, seconds[model] = fit_predict(make, frame, target, later, groups=train.groups)
                 scores[model], pooled[model] = [judge(y, p)], p[None]
-            rows = f"{len(target)} rows at {len(train.cut_offs)} cut-offs, {frame.shape[1]} columns, tested on {len(y)}"
-        gained = {} if arguments.only else gains(y, pooled)
+            columns = without_buying(frame).shape[1]
+            rows = f"{len(target)} rows at {len(train.cut_offs)} cut-offs, {columns} columns, tested on {len(y)}"
+        gained = gains(y, pooled)
         report(name, rows, scores, seconds, gained)
         saved[name] = {"scores": scores, "gains": gained, "cpu_seconds": seconds}
         if arguments.save:

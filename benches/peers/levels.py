@@ -1,7 +1,7 @@
 """What is asked of every engine, and whether the answers agree.
 
-Peers deliver *raw* aggregates per customer and leave out what a query language cannot say (gamma
-tails and quantiles, lifecycle stages) as well as the last arithmetic (ratios, shrinkage): their
+Peers deliver *raw* aggregates per customer and leave out what a query language cannot say (the
+purchase clock, lifecycle stages) as well as the last arithmetic (ratios, shrinkage): their
 times are lower bounds. What they leave out is computed here, outside the timers, to compare with
 churn row by row.
 """
@@ -90,8 +90,6 @@ def derive(raw: dict[str, np.ndarray], level: str, shop: Shop, population: str) 
     if level == "windows":
         return out
 
-    from scipy.special import gammaincc, gammainccinv
-
     learned = json.loads(population)
     bought = orders > 0
     out["frequency"] = np.where(bought, x["days"] - 1.0, 0.0)
@@ -109,17 +107,13 @@ def derive(raw: dict[str, np.ndarray], level: str, shop: Shop, population: str) 
     deviations = np.where(n > 0, q - s * np.nan_to_num(ratio(s, n)), 0.0)
     relative = (deviations / mean**2 + prior * gaps["relative_variance"]) / (n - 1.0 + prior)
     relative = np.where(n < 2, gaps["relative_variance"], relative)
-    shape = np.clip(1.0 / relative, 0.01, 1e4)
-    silence = out["days_since_last"]
     only_buyers = lambda column: np.where(bought, column, np.nan)
     out["gap_mean"] = only_buyers(mean)
     out["gap_spread"] = only_buyers(mean * np.sqrt(relative))
     out["gaps"] = n
-    out["silence_tail"] = only_buyers(gammaincc(shape, shape * silence / mean))
-    out["expected_next_days"] = only_buyers(mean - silence)
-    for share in (80, 95):
-        quantile = gammainccinv(shape, 1.0 - share / 100.0) / shape
-        out[f"overdue_p{share}_days"] = only_buyers(quantile * mean - silence)
+    clock = purchase_clock(raw, as_of, n, s, deviations, gaps)
+    for name, column in clock.items():
+        out[name] = only_buyers(column)
     m = [x[f"month_{k}"] > 0 for k in (1, 2, 3, 4)]
     out["regular_then_silent"] = (~m[0] & m[1] & m[2] & m[3]).astype(float)
 
@@ -157,6 +151,48 @@ def derive(raw: dict[str, np.ndarray], level: str, shop: Shop, population: str) 
     return out
 
 
+# Shares of gaps that are longer, at which the curves of the purchase clock are stored.
+SHARES = np.array([1e-3, 2.5e-3, 5e-3, 0.01, 0.015, 0.025, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25]
+                  + [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 1.0])[::-1]  # fmt: skip
+
+
+def purchase_clock(raw, as_of: float, n, gap_sum, deviations, gaps: dict) -> dict[str, np.ndarray]:
+    """What the clock of a learned population says from first, last and gaps of each customer."""
+    pace = gaps.get("pace", {"first_day": 0, "days": []})
+    edges = pace["first_day"] + np.arange(len(pace["days"]) + 1.0)
+    gained = np.concatenate([[0.0], np.cumsum(np.array(pace["days"]) - 1.0)])
+    extra = lambda since, until: np.interp(until, edges, gained) - np.interp(since, edges, gained)
+    first, last = np.nan_to_num(raw["first"]) / DAY, np.nan_to_num(raw["last"]) / DAY
+    known = gap_sum + extra(np.floor(first), np.floor(last))
+    expected = (known + gaps["weight"] * gaps["mean_days"]) / (n + gaps["weight"])
+    silence = np.maximum(as_of / DAY - last + extra(last, as_of / DAY), 0.0)
+    own_mean = gap_sum / np.maximum(n, 1.0)
+    limit = gaps["relative_variance"] * own_mean**2
+    irregular = deviations / np.maximum(n - 1.0, 1.0) > limit
+    group = np.where(n < 3, n, np.where(n < 6, 3, 5) + irregular).astype(int)
+    length = silence / expected
+    out = {name: np.zeros(len(n)) for name in CLOCK}
+    for i, curve in enumerate(gaps["curves"]):
+        rows = group == i
+        at = np.array([0.0, *curve["quantiles"]])
+        area = ((SHARES[1:] + SHARES[:-1]) / 2.0 * np.diff(at)).sum()
+        area += SHARES[-1] * at[-1] / (curve["decay"] - 1.0)
+        p80, p95 = (at[np.flatnonzero(SHARES == share)[0]] for share in (0.2, 0.05))
+        with np.errstate(over="ignore"):
+            beyond = SHARES[-1] * (at[-1] / np.maximum(length[rows], at[-1])) ** curve["decay"]
+        # Equal lengths are a step, which is taken behind them.
+        end = np.clip(np.searchsorted(at, length[rows]), 1, len(at) - 1)
+        width = np.where(at[end] > at[end - 1], at[end] - at[end - 1], 1.0)
+        part = np.clip((length[rows] - at[end - 1]) / width, 0.0, 1.0)
+        inside = SHARES[end - 1] + part * (SHARES[end] - SHARES[end - 1])
+        out["silence_tail"][rows] = np.where(length[rows] > at[-1], beyond, inside)
+        for name, relative in zip(CLOCK[1:], (area, p80, p95), strict=True):
+            out[name][rows] = relative * expected[rows] - silence[rows]
+    return out
+
+
+CLOCK = ["silence_tail", "expected_next_days", "overdue_p80_days", "overdue_p95_days"]
+
 # Differences of two sums that nearly cancel are compared with the size of what was summed.
 SCALE = {
     "net_value": "total_value",
@@ -165,8 +201,8 @@ SCALE = {
     "overdue_p95_days": "gap_mean",
 }
 TOLERANCE = 1e-9
-# scipy's inverse of the incomplete gamma function is good to about 1e-9 of a quantile here.
-LOOSE = {"overdue_p80_days": 1e-7, "overdue_p95_days": 1e-7, "silence_tail": 1e-8}
+# A curve may be steep: of perfectly regular customers it is a step.
+LOOSE = {"silence_tail": 1e-7}
 
 
 def compare(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> tuple[int, float]:

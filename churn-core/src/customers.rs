@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use crate::error::{Error, Result};
 
 /// One customer id, as the caller's log spells it.
@@ -82,6 +84,165 @@ impl IdStore {
     }
 }
 
+/// Where an id stands, or would stand, among others that ascend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Number of ids before it.
+    pub(crate) row: u32,
+    /// Whether it is one of them.
+    pub(crate) known: bool,
+}
+
+impl IdStore {
+    /// Where the ids of `other` stand in this store; `None` for ids of another type.
+    pub(crate) fn places(&self, other: &IdStore) -> Option<Vec<Place>> {
+        let (n, m) = (self.len(), other.len());
+        Some(match (self, other) {
+            (IdStore::Int(known), IdStore::Int(ids)) => places(n, m, |i| known[i], |i| ids[i]),
+            (IdStore::Uint(known), IdStore::Uint(ids)) => places(n, m, |i| known[i], |i| ids[i]),
+            (IdStore::Text { .. }, IdStore::Text { .. }) => {
+                places(n, m, |i| self.get(i), |i| other.get(i))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Puts those ids of `other`, which is of the same type, to their places that are not known.
+    fn insert(&mut self, other: &IdStore, places: &[Place]) {
+        let new = || unknown(places).map(|(i, place)| (place.row as usize, i));
+        match (self, other) {
+            (IdStore::Int(ids), IdStore::Int(from)) => {
+                insert_all(ids, new().map(|(row, i)| (row, from[i])));
+            }
+            (IdStore::Uint(ids), IdStore::Uint(from)) => {
+                insert_all(ids, new().map(|(row, i)| (row, from[i])));
+            }
+            (
+                IdStore::Text { offsets, bytes },
+                IdStore::Text {
+                    offsets: from_offsets,
+                    bytes: from,
+                },
+            ) => {
+                let text = |i: usize| from_offsets[i] as usize..from_offsets[i + 1] as usize;
+                let more = new().map(|(_, i)| text(i).len()).sum::<usize>();
+                let mut all = std::mem::take(bytes).into_bytes();
+                let mut end = all.len();
+                lengthen(&mut all, more, 0);
+                // From the back, so that everything moves once.
+                let mut to = all.len();
+                for (row, i) in new().rev() {
+                    let (start, text) = (offsets[row] as usize, &from.as_bytes()[text(i)]);
+                    all.copy_within(start..end, to - (end - start));
+                    to -= end - start;
+                    all[to - text.len()..to].copy_from_slice(text);
+                    to -= text.len();
+                    end = start;
+                }
+                // Whole texts between whole texts are valid UTF-8.
+                *bytes = String::from_utf8(all)
+                    .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+                let (mut end, mut left, mut shift) = (offsets.len(), new().count(), more as u64);
+                lengthen(offsets, left, 0);
+                for (row, i) in new().rev() {
+                    let start = offsets[row];
+                    for j in (row..end).rev() {
+                        offsets[j + left] = offsets[j] + shift;
+                    }
+                    shift -= text(i).len() as u64;
+                    left -= 1;
+                    offsets[row + left] = start + shift;
+                    end = row;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The places of what is not known, with their numbers.
+pub(crate) fn unknown(
+    places: &[Place],
+) -> impl DoubleEndedIterator<Item = (usize, Place)> + Clone + '_ {
+    let all = places.iter().copied().enumerate();
+    all.filter(|(_, place)| !place.known)
+}
+
+/// Ids that one thread looks for at a time.
+const SEARCH: usize = 1 << 11;
+
+fn places<K: Ord>(
+    known: usize,
+    ids: usize,
+    get: impl Fn(usize) -> K + Sync,
+    id: impl Fn(usize) -> K + Sync,
+) -> Vec<Place> {
+    let search = |chunk: usize| {
+        let mut from = 0;
+        let mut places = Vec::with_capacity(SEARCH.min(ids));
+        for i in chunk * SEARCH..ids.min((chunk + 1) * SEARCH) {
+            let id = id(i);
+            // Ids ascend, so the next one is likely not far behind the last.
+            let (mut end, mut step) = (from, 1);
+            while end < known && get(end) < id {
+                from = end + 1;
+                end += step;
+                step *= 2;
+            }
+            let mut end = end.min(known);
+            while from < end {
+                let middle = from + (end - from) / 2;
+                if get(middle) < id {
+                    from = middle + 1;
+                } else {
+                    end = middle;
+                }
+            }
+            places.push(Place {
+                row: from as u32,
+                known: from < known && get(from) == id,
+            });
+        }
+        places
+    };
+    match ids.div_ceil(SEARCH) {
+        0 => Vec::new(),
+        1 => search(0),
+        chunks => {
+            let found: Vec<Vec<Place>> = (0..chunks).into_par_iter().map(search).collect();
+            found.concat()
+        }
+    }
+}
+
+/// Puts cells before the ones at these ascending places, which move up.
+pub(crate) fn insert_all<T: Copy>(
+    cells: &mut Vec<T>,
+    new: impl DoubleEndedIterator<Item = (usize, T)> + Clone,
+) {
+    let Some((_, filler)) = new.clone().next() else {
+        return;
+    };
+    let (mut end, mut left) = (cells.len(), new.clone().count());
+    lengthen(cells, left, filler);
+    // From the back, so that everything moves once.
+    for (place, cell) in new.rev() {
+        cells.copy_within(place..end, place + left);
+        left -= 1;
+        cells[place + left] = cell;
+        end = place;
+    }
+}
+
+/// Adds cells; room for more is made rarely, but far from the double that a vector takes by itself.
+fn lengthen<T: Copy>(cells: &mut Vec<T>, more: usize, filler: T) {
+    let len = cells.len() + more;
+    if len > cells.capacity() {
+        cells.reserve_exact(more.max(cells.len() / 8));
+    }
+    cells.resize(len, filler);
+}
+
 /// The customers of a table, in ascending order of id; cheap to clone and to share.
 ///
 /// # Example
@@ -124,6 +285,20 @@ impl Customers {
     /// The ids of the log behind this spine, which tell the type of id even where there is no row.
     pub(crate) fn store(&self) -> &IdStore {
         &self.store
+    }
+
+    /// Adds those ids that the places say are not known; this spine must be that of a log, and the
+    /// ids of its type.
+    pub(crate) fn insert(&mut self, ids: &Customers, places: &[Place]) {
+        debug_assert!(self.rows.is_none() && ids.rows.is_none());
+        if places.iter().all(|place| place.known) {
+            return;
+        }
+        if self.store.len() == 0 {
+            self.store = Arc::clone(&ids.store);
+            return;
+        }
+        Arc::make_mut(&mut self.store).insert(&ids.store, places);
     }
 
     /// The ids that are texts.

@@ -12,6 +12,9 @@ use crate::journey::{ContactPolicy, Journey, LearningSettings};
 use crate::metrics::{Bootstrap, ProfitSettings};
 use crate::scoring::Scorecard;
 use crate::scoring::learned::{ChurnModelSettings, TrainingSettings};
+use crate::scoring::lifetime::{
+    BetaGeometric, BgBb, CustomerValue, GammaGamma, Lifetime, LifetimeScoring,
+};
 use crate::scoring::survival::{CoxPh, KaplanMeier, NelsonAalen, WeibullAft};
 use crate::segments::{Grid, RiskTiers};
 use crate::settings;
@@ -43,6 +46,12 @@ pub const NAMES: &[&str] = &[
     "profit",
     "bootstrap",
     "shop",
+    "lifetime",
+    "lifetime_scoring",
+    "gamma_gamma",
+    "value",
+    "bg_bb",
+    "beta_geometric",
     "kaplan_meier",
     "nelson_aalen",
     "cox",
@@ -96,6 +105,12 @@ pub fn json(name: &str) -> Result<String> {
         "profit" => text(name, &ProfitSettings::default()),
         "bootstrap" => text(name, &Bootstrap::default()),
         "shop" => text(name, &Shop::default()),
+        "lifetime" => text(name, &Lifetime::default()),
+        "lifetime_scoring" => text(name, &LifetimeScoring::default()),
+        "gamma_gamma" => text(name, &GammaGamma::default()),
+        "value" => text(name, &CustomerValue::default()),
+        "bg_bb" => text(name, &BgBb::default()),
+        "beta_geometric" => text(name, &BetaGeometric::default()),
         "kaplan_meier" => text(name, &KaplanMeier::default()),
         "nelson_aalen" => text(name, &NelsonAalen::default()),
         "cox" => text(name, &CoxPh::default()),
@@ -149,6 +164,12 @@ mod tests {
         reads_back::<ProfitSettings>("profit");
         reads_back::<Bootstrap>("bootstrap");
         reads_back::<Shop>("shop");
+        reads_back::<Lifetime>("lifetime");
+        reads_back::<LifetimeScoring>("lifetime_scoring");
+        reads_back::<GammaGamma>("gamma_gamma");
+        reads_back::<CustomerValue>("value");
+        reads_back::<BgBb>("bg_bb");
+        reads_back::<BetaGeometric>("beta_geometric");
         reads_back::<KaplanMeier>("kaplan_meier");
         reads_back::<NelsonAalen>("nelson_aalen");
         reads_back::<CoxPh>("cox");

@@ -95,6 +95,32 @@ fn a_long_stream_of_single_events_equals_one_build() {
     assert!(log == build_log(&rows, false, DuplicatePolicy::Drop));
 }
 
+/// Batches so large that what they leave behind is worth reclaiming.
+#[test]
+fn a_log_that_doubles_equals_one_build() {
+    let rows: Vec<Row> = (0..66_000_u64)
+        .map(|i| {
+            let mixed = (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+            Row {
+                customer: (mixed % 50) as u16,
+                time: (mixed / 50 % 3_000) as i64,
+                kind: 1 + (mixed / 7 % 15) as u8,
+                value: (mixed / 11 % 3) as u8,
+                channel: (mixed / 13 % 5) as u8,
+                order: (mixed / 17 % 4) as u8,
+                item: (mixed / 19 % 6) as u8,
+            }
+        })
+        .collect();
+    for policy in [DuplicatePolicy::Keep, DuplicatePolicy::Drop] {
+        let mut log = build_log(&rows[..30_000], true, policy);
+        for batch in rows[30_000..].chunks(12_000) {
+            Cells::new(batch).with(true, |c| log.append(c)).unwrap();
+        }
+        assert!(log == build_log(&rows, true, policy));
+    }
+}
+
 #[test]
 fn an_error_leaves_the_log_as_it_was() {
     let rows = [Row {

@@ -1,4 +1,4 @@
-//! Replays `golden/evaluation/*.json`, the numbers of experiments and uplift metrics that all
+//! Replays `golden/evaluation/*.json`, the numbers of experiments and uplift that all
 //! languages must agree on.
 
 use std::fs;
@@ -6,6 +6,9 @@ use std::path::Path;
 
 use churn_core::evaluation::experiment::{Arms, ComparisonSettings, Outcome, compare};
 use churn_core::metrics::uplift::{Cuts, UpliftAtK, uplift_at_k};
+use churn_core::progress::Progress;
+use churn_core::scoring::learned::{Column, Frame, MISSING_LEVEL};
+use churn_core::scoring::uplift::{Uplift, UpliftData, UpliftModel};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -65,6 +68,76 @@ fn uplift(inputs: &Value, expected: &Value) -> Value {
     answer
 }
 
+/// Numbers, or texts where a cell is one.
+fn frame(columns: &Value) -> Frame<'static> {
+    let columns = columns.as_object().unwrap().iter();
+    let column = |cells: &Value| {
+        let cells = cells.as_array().unwrap();
+        if !cells.iter().any(Value::is_string) {
+            let numbers = cells.iter().map(|cell| cell.as_f64().unwrap_or(f64::NAN));
+            return Column::Numeric(numbers.collect::<Vec<f64>>().into());
+        }
+        let mut levels: Vec<String> = Vec::new();
+        let mut code = |cell: &Value| {
+            let Some(text) = cell.as_str() else {
+                return MISSING_LEVEL;
+            };
+            let known = levels.iter().position(|level| level == text);
+            known.unwrap_or_else(|| {
+                levels.push(text.to_owned());
+                levels.len() - 1
+            }) as u32
+        };
+        let codes: Vec<u32> = cells.iter().map(&mut code).collect();
+        Column::Categorical {
+            codes: codes.into(),
+            levels: levels.into(),
+        }
+    };
+    let columns = columns.map(|(name, cells)| (name.clone(), column(cells)));
+    Frame::new(columns.collect()).unwrap()
+}
+
+fn effects(model: &UpliftModel, frame: &Frame<'_>) -> Value {
+    let told = model.predict(frame).unwrap();
+    let mut answer = json!({ "effect": told.effect });
+    if let Some(errors) = told.standard_error {
+        answer["standard_error"] = errors.into();
+    }
+    answer
+}
+
+fn fitted(inputs: &Value) -> Value {
+    let frame = frame(&inputs["columns"]);
+    let propensity: Option<Vec<f64>> = get(inputs, "propensity");
+    let data = UpliftData {
+        frame: &frame,
+        treatment: &get::<Vec<u32>>(inputs, "treatment"),
+        outcome: &get::<Vec<f64>>(inputs, "outcome"),
+        propensity: propensity.as_deref(),
+    };
+    let settings: Uplift = get(inputs, "settings");
+    let model = settings.fit(&data, &Progress::none()).unwrap();
+    effects(&model, &frame)
+}
+
+fn saved(inputs: &Value) -> Value {
+    let text: String = get(inputs, "model");
+    let pairs = text
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| std::str::from_utf8(pair).unwrap());
+    let bytes: Vec<u8> = pairs
+        .map(|pair| u8::from_str_radix(pair, 16).unwrap())
+        .collect();
+    let model = UpliftModel::from_bytes(&bytes).unwrap();
+    assert!(
+        model.to_bytes().unwrap() == bytes,
+        "written otherwise than read"
+    );
+    effects(&model, &frame(&inputs["columns"]))
+}
+
 fn differences(path: &str, expected: &Value, got: &Value, tolerance: f64, out: &mut Vec<String>) {
     match (expected, got) {
         (Value::Object(e), Value::Object(g)) => {
@@ -109,12 +182,14 @@ fn all_files_agree() {
             let got = match file.operation.as_str() {
                 "experiment.compare" => experiment(&case.inputs),
                 "metrics.uplift" => uplift(&case.inputs, &case.expected),
+                "uplift.model" => fitted(&case.inputs),
+                "uplift.saved" => saved(&case.inputs),
                 other => panic!("no handler for {other}"),
             };
             differences(&case.name, &case.expected, &got, case.tolerance, &mut wrong);
             replayed += 1;
         }
     }
-    assert!(replayed >= 6, "only {replayed} cases");
+    assert!(replayed >= 12, "only {replayed} cases");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -254,6 +254,16 @@ typedef struct churn_analysis churn_analysis;
 typedef struct churn_appended churn_appended;
 
 /**
+ * A fitted BG/BB model of opportunities that come in rounds.
+ */
+typedef struct churn_bg_bb churn_bg_bb;
+
+/**
+ * Purchase histories, one row per customer, as the models take them.
+ */
+typedef struct churn_buyers churn_buyers;
+
+/**
  * The content of a file, made by a call and freed by the caller.
  */
 typedef struct churn_bytes churn_bytes;
@@ -334,6 +344,11 @@ typedef struct churn_journey_replay churn_journey_replay;
 typedef struct churn_journey_state churn_journey_state;
 
 /**
+ * A fitted model of buying and leaving.
+ */
+typedef struct churn_lifetime churn_lifetime;
+
+/**
  * Takes batches of events one by one and spreads them over files, customer by customer.
  */
 typedef struct churn_log_stream churn_log_stream;
@@ -379,6 +394,16 @@ typedef struct churn_profile churn_profile;
 typedef struct churn_progress churn_progress;
 
 /**
+ * A fitted Beta-Geometric model of renewals.
+ */
+typedef struct churn_renewals churn_renewals;
+
+/**
+ * What a customer's purchases so far leave behind: enough to go on without the old log.
+ */
+typedef struct churn_running_summary churn_running_summary;
+
+/**
  * An expert scorecard: points per range of each feature, added up to a churn probability.
  */
 typedef struct churn_scorecard churn_scorecard;
@@ -397,6 +422,11 @@ typedef struct churn_scores churn_scores;
  * Every customer in exactly one named segment.
  */
 typedef struct churn_segments churn_segments;
+
+/**
+ * A fitted Gamma-Gamma model of spend per purchase.
+ */
+typedef struct churn_spend churn_spend;
 
 /**
  * Frequency, recency, age and monetary value of each customer who bought.
@@ -1422,8 +1452,26 @@ const double *churn_summary_age(const churn_summary *summary);
 const double *churn_summary_monetary_value(const churn_summary *summary);
 
 /**
+ * Sums over the gaps between periods with a purchase of the logarithm of the gap in units, 0 without
+ * repeat purchase, valid until the summary is freed; NULL for NULL.
+ */
+const double *churn_summary_log_gaps(const churn_summary *summary);
+
+/**
+ * What the customers of a calibration summary bought between its `as_of` and a later one, in the
+ * same log: "customer", "frequency" (periods with a purchase), "monetary_value" (mean money per such
+ * period). Fact: "duration" in units of the summary. `settings` must be those of the summary.
+ */
+churn_status churn_summary_holdout(const churn_summary *summary,
+                                   const churn_event_log *log,
+                                   const char *as_of,
+                                   const char *settings,
+                                   churn_analysis **analysis,
+                                   churn_error **error);
+
+/**
  * Writes the summary as an Arrow C stream: "customer", "frequency", "recency", "age",
- * "monetary_value". The stream is independent of the summary; release it. What stood in `stream` is
+ * "monetary_value", "log_gaps". The stream is independent of the summary; release it. What stood in `stream` is
  * overwritten.
  */
 churn_status churn_summary_export(const churn_summary *summary,
@@ -2052,6 +2100,12 @@ const churn_feature_table *churn_win_back_features(const churn_win_back *result)
 const churn_population *churn_win_back_population(const churn_win_back *result);
 
 /**
+ * The model of buying that was fitted; NULL where the settings ask for none, and for NULL. It belongs
+ * to the result.
+ */
+const churn_lifetime *churn_win_back_lifetime(const churn_win_back *result);
+
+/**
  * Churn probabilities with reasons; NULL for NULL.
  */
 const churn_scores *churn_win_back_scores(const churn_win_back *result);
@@ -2307,6 +2361,344 @@ churn_status churn_purchase_gaps(const churn_event_log *log,
                                  const char *as_of,
                                  churn_analysis **analysis,
                                  churn_error **error);
+
+/**
+ * Begins with a customer's first purchase, an instant in text. `settings` is JSON with the fields
+ * of the core's SummarySettings (NULL = defaults).
+ */
+churn_status churn_running_summary_new(const char *time,
+                                       const char *settings,
+                                       churn_running_summary **summary,
+                                       churn_error **error);
+
+/**
+ * Adds a purchase, no earlier than the period of the last one; a failure changes nothing.
+ */
+churn_status churn_running_summary_add(churn_running_summary *summary,
+                                       const char *time,
+                                       double value,
+                                       churn_error **error);
+
+/**
+ * The row of the summary as of an instant after the last purchase: frequency, recency, age,
+ * monetary value and log gaps, five numbers in this order.
+ */
+churn_status churn_running_summary_row(const churn_running_summary *summary,
+                                       const char *as_of,
+                                       double *row,
+                                       churn_error **error);
+
+/**
+ * Reads and checks a running summary in JSON.
+ */
+churn_status churn_running_summary_from_json(const char *json,
+                                             churn_running_summary **summary,
+                                             churn_error **error);
+
+/**
+ * The running summary as bytes of JSON, to store.
+ */
+churn_status churn_running_summary_to_json(const churn_running_summary *summary,
+                                           churn_bytes **json,
+                                           churn_error **error);
+
+/**
+ * Frees a running summary; NULL is fine.
+ */
+void churn_running_summary_free(churn_running_summary *summary);
+
+/**
+ * The customers of a summary, which it does not depend on afterwards. `covariates` holds `count`
+ * columns of as many values as the summary has rows; `count` may be 0.
+ */
+churn_status churn_buyers_from_summary(const churn_summary *summary,
+                                       const char *const *names,
+                                       const double *covariates,
+                                       size_t count,
+                                       churn_buyers **buyers,
+                                       churn_error **error);
+
+/**
+ * Customers from arrays of `rows` values: repeat purchases, first to last purchase, and first
+ * purchase to the end of the observation, both in units of `unit_days` days. May be NULL: the mean
+ * value of repeat purchases (for spend and value), sums of the logarithms of gaps (for models of
+ * regular buying), how many customers a row stands for. `covariates` holds `count` columns; `count`
+ * may be 0.
+ */
+churn_status churn_buyers_from_columns(const double *frequency,
+                                       const double *recency,
+                                       const double *age,
+                                       const double *monetary_value,
+                                       const double *log_gaps,
+                                       const double *weights,
+                                       size_t rows,
+                                       double unit_days,
+                                       const char *const *names,
+                                       const double *covariates,
+                                       size_t count,
+                                       churn_buyers **buyers,
+                                       churn_error **error);
+
+/**
+ * Number of rows; 0 for NULL.
+ */
+size_t churn_buyers_len(const churn_buyers *buyers);
+
+/**
+ * Frees customers; models fitted on them stay valid. NULL is fine.
+ */
+void churn_buyers_free(churn_buyers *buyers);
+
+/**
+ * Fits a model by maximum likelihood. `settings` is JSON with the fields of the core's Lifetime,
+ * e.g. {"family": "pareto_nbd"} (NULL = defaults, MBG/NBD); `progress` may be NULL. A maximum that
+ * is not certified is CHURN_NOT_CONVERGED with gradient and condition in the message.
+ */
+churn_status churn_lifetime_fit(const churn_buyers *buyers,
+                                const char *settings,
+                                const churn_progress *progress,
+                                churn_lifetime **model,
+                                churn_error **error);
+
+/**
+ * Reads and checks a model that churn_lifetime_to_json, or any language of the library, has written.
+ */
+churn_status churn_lifetime_from_json(const char *json,
+                                      churn_lifetime **model,
+                                      churn_error **error);
+
+/**
+ * The model as JSON, with every digit, valid until it is freed.
+ */
+churn_status churn_lifetime_to_json(const churn_lifetime *model,
+                                    const char **json,
+                                    churn_error **error);
+
+/**
+ * What the fit found, as JSON: "family", "regularity", "unit_days", "parameters" by name,
+ * "estimate" (log-likelihood, standard errors, what lies on a bound, gradient, condition,
+ * covariance of the logarithms; null if parameters were given), "aic", "bic". Valid until the model
+ * is freed.
+ */
+churn_status churn_lifetime_report(const churn_lifetime *model,
+                                   const char **report,
+                                   churn_error **error);
+
+/**
+ * What the model says about each row: "probability_alive", "expected_purchases" and
+ * "no_purchase_probability" within `horizon` (units of the model). With a `level` (0 = none), e.g.
+ * 0.95, each also with "_lower" and "_upper" behind its name; with `most` above 0 also "purchases_0"
+ * … "purchases_MOST", the probabilities of these numbers of purchases.
+ */
+churn_status churn_lifetime_answers(const churn_lifetime *model,
+                                    const churn_buyers *buyers,
+                                    double horizon,
+                                    double level,
+                                    uint32_t most,
+                                    churn_analysis **analysis,
+                                    churn_error **error);
+
+/**
+ * What each row is worth: "expected_spend" per purchase and "customer_value", with a `level` (0 =
+ * none) also "customer_value_lower" and "customer_value_upper". `settings` is JSON with the fields
+ * of the core's CustomerValue (NULL = defaults: 365 days, 10 % a year, margin 1).
+ */
+churn_status churn_lifetime_value(const churn_lifetime *model,
+                                  const churn_spend *spend,
+                                  const churn_buyers *buyers,
+                                  const char *settings,
+                                  double level,
+                                  churn_analysis **analysis,
+                                  churn_error **error);
+
+/**
+ * Churn probabilities (no purchase within `horizon_days`) of the customers of a summary, with
+ * reasons.
+ */
+churn_status churn_lifetime_score(const churn_lifetime *model,
+                                  const churn_summary *summary,
+                                  uint32_t horizon_days,
+                                  churn_scores **scores,
+                                  churn_error **error);
+
+/**
+ * The answers as features of the customers of a summary: "probability_alive",
+ * "expected_purchases", "no_purchase_probability" within `horizon_days`.
+ */
+churn_status churn_lifetime_features(const churn_lifetime *model,
+                                     const churn_summary *summary,
+                                     uint32_t horizon_days,
+                                     churn_feature_table **table,
+                                     churn_error **error);
+
+/**
+ * Whether `general` fits significantly better than `special`, a special case of it fitted on the
+ * same customers: twice the gain in log-likelihood, the parameters added, and the probability of
+ * such a gain by chance.
+ */
+churn_status churn_lifetime_likelihood_ratio(const churn_lifetime *special,
+                                             const churn_lifetime *general,
+                                             double *statistic,
+                                             uint32_t *degrees,
+                                             double *p_value,
+                                             churn_error **error);
+
+/**
+ * Frees a model of buying; NULL is fine.
+ */
+void churn_lifetime_free(churn_lifetime *model);
+
+/**
+ * Fits Gamma-Gamma on the repeat buyers, whose mean values are needed. `settings` is JSON with the
+ * fields of the core's GammaGamma (NULL = defaults); `progress` may be NULL.
+ */
+churn_status churn_spend_fit(const churn_buyers *buyers,
+                             const char *settings,
+                             const churn_progress *progress,
+                             churn_spend **model,
+                             churn_error **error);
+
+/**
+ * Reads and checks a spend model in JSON.
+ */
+churn_status churn_spend_from_json(const char *json, churn_spend **model, churn_error **error);
+
+/**
+ * The spend model as JSON, valid until it is freed.
+ */
+churn_status churn_spend_to_json(const churn_spend *model, const char **json, churn_error **error);
+
+/**
+ * What the fit found, as JSON: "parameters", "estimate", "aic", "bic" as for
+ * churn_lifetime_report, "population_mean" (null if it is infinite), "left_out" (rows without
+ * repeat purchase or money), "frequency_correlation". Valid until the model is freed.
+ */
+churn_status churn_spend_report(const churn_spend *model, const char **report, churn_error **error);
+
+/**
+ * What each row is expected to spend per purchase: an analysis with the column "expected_spend".
+ */
+churn_status churn_spend_answers(const churn_spend *model,
+                                 const churn_buyers *buyers,
+                                 churn_analysis **analysis,
+                                 churn_error **error);
+
+/**
+ * Frees a spend model; NULL is fine.
+ */
+void churn_spend_free(churn_spend *model);
+
+/**
+ * Fits BG/BB. Rows of `buyers`: purchases at the opportunities after the first purchase, number of
+ * the opportunity of the last one (0 = none), opportunities so far. `settings` is JSON with the
+ * fields of the core's BgBb (NULL = defaults).
+ */
+churn_status churn_bg_bb_fit(const churn_buyers *buyers,
+                             const char *settings,
+                             churn_bg_bb **model,
+                             churn_error **error);
+
+/**
+ * Reads and checks a BG/BB model in JSON.
+ */
+churn_status churn_bg_bb_from_json(const char *json, churn_bg_bb **model, churn_error **error);
+
+/**
+ * The model as JSON, valid until it is freed.
+ */
+churn_status churn_bg_bb_to_json(const churn_bg_bb *model, const char **json, churn_error **error);
+
+/**
+ * "parameters", "estimate", "aic", "bic" as JSON, as for churn_lifetime_report, valid until the
+ * model is freed.
+ */
+churn_status churn_bg_bb_report(const churn_bg_bb *model, const char **report, churn_error **error);
+
+/**
+ * What the model says about each row `ahead` opportunities from now: "probability_alive" then,
+ * "expected_purchases" and "no_purchase_probability" until then.
+ */
+churn_status churn_bg_bb_answers(const churn_bg_bb *model,
+                                 const churn_buyers *buyers,
+                                 uint32_t ahead,
+                                 churn_analysis **analysis,
+                                 churn_error **error);
+
+/**
+ * Frees a BG/BB model; NULL is fine.
+ */
+void churn_bg_bb_free(churn_bg_bb *model);
+
+/**
+ * Fits the Beta-Geometric model on contracts, one per row: the renewal at which it ended (from 1)
+ * where `churned` is 1, the renewals made so far where it is 0. `settings` is JSON with the fields
+ * of the core's BetaGeometric (NULL = defaults).
+ */
+churn_status churn_renewals_fit(const double *duration,
+                                const uint8_t *churned,
+                                size_t rows,
+                                const char *settings,
+                                churn_renewals **model,
+                                churn_error **error);
+
+/**
+ * The same on one cohort: customers at the start and after each renewal, `count` numbers that never
+ * rise.
+ */
+churn_status churn_renewals_fit_survivors(const double *survivors,
+                                          size_t count,
+                                          const char *settings,
+                                          churn_renewals **model,
+                                          churn_error **error);
+
+/**
+ * Reads and checks a model of renewals in JSON.
+ */
+churn_status churn_renewals_from_json(const char *json,
+                                      churn_renewals **model,
+                                      churn_error **error);
+
+/**
+ * The model as JSON, valid until it is freed.
+ */
+churn_status churn_renewals_to_json(const churn_renewals *model,
+                                    const char **json,
+                                    churn_error **error);
+
+/**
+ * "parameters", "estimate", "aic", "bic" as JSON, as for churn_lifetime_report, valid until the
+ * model is freed.
+ */
+churn_status churn_renewals_report(const churn_renewals *model,
+                                   const char **report,
+                                   churn_error **error);
+
+/**
+ * Probability of customers who have made these numbers of renewals to make `ahead` more; `survival`
+ * has room for `rows` values.
+ */
+churn_status churn_renewals_survival(const churn_renewals *model,
+                                     const double *renewals,
+                                     size_t rows,
+                                     uint32_t ahead,
+                                     double *survival,
+                                     churn_error **error);
+
+/**
+ * Renewals still to come, each weighted by (1 + rate)^-i, of customers who have made these numbers
+ * of renewals; `discounted` has room for `rows` values.
+ */
+churn_status churn_renewals_discounted(const churn_renewals *model,
+                                       const double *renewals,
+                                       size_t rows,
+                                       double rate,
+                                       double *discounted,
+                                       churn_error **error);
+
+/**
+ * Frees a model of renewals; NULL is fine.
+ */
+void churn_renewals_free(churn_renewals *model);
 
 /**
  * Who came back, one row per cohort and period: "cohort" (its first day), "start", "size",
@@ -2595,19 +2987,6 @@ churn_status churn_compare_arms(const uint32_t *arm,
                                 churn_error **error);
 
 /**
- * Every uplift metric of a ranking; `treated` holds 0 or 1, `share` is that of uplift at k. The
- * answer is JSON, freed with churn_bytes_free.
- */
-churn_status churn_uplift_metrics(const double *score,
-                                  const uint8_t *treated,
-                                  const double *outcome,
-                                  size_t rows,
-                                  double share,
-                                  size_t buckets,
-                                  churn_bytes **answer,
-                                  churn_error **error);
-
-/**
  * Mean reward per choice of a policy, from choices that another one made and logged. `estimator` is
  * "inverse_propensity", "self_normalised" or "doubly_robust"; the last one needs `of_choice` and
  * `of_policy`, rewards that a model expects (NULL otherwise). The answer is JSON, freed with
@@ -2707,6 +3086,83 @@ churn_status churn_uplift_calibrate(const double *held_out,
 void churn_exposures_free(churn_exposures *exposures);
 
 /**
+ * Every uplift metric of a ranking; `treated` holds 0 or 1, `share` is that of uplift at k. The
+ * answer is JSON, freed with churn_bytes_free.
+ */
+churn_status churn_uplift_metrics(const double *score,
+                                  const uint8_t *treated,
+                                  const double *outcome,
+                                  size_t rows,
+                                  double share,
+                                  size_t buckets,
+                                  churn_bytes **answer,
+                                  churn_error **error);
+
+/**
+ * Intervals of every uplift metric of a ranking by drawing its units anew; `bootstrap` is JSON
+ * (NULL = defaults). The answer is JSON by name of the metric, freed with churn_bytes_free.
+ */
+churn_status churn_uplift_intervals(const double *score,
+                                    const uint8_t *treated,
+                                    const double *outcome,
+                                    size_t rows,
+                                    double share,
+                                    size_t buckets,
+                                    const char *bootstrap,
+                                    churn_bytes **answer,
+                                    churn_error **error);
+
+/**
+ * The curve of a ranking, "qini" or "gain": columns "units" above each cut and "height" there.
+ */
+churn_status churn_uplift_curve(const double *score,
+                                const uint8_t *treated,
+                                const double *outcome,
+                                size_t rows,
+                                const char *kind,
+                                churn_analysis **analysis,
+                                churn_error **error);
+
+/**
+ * Does the ranking put those with the larger effect first? `effect` holds one unbiased score of
+ * each unit's effect (the "score_a" of churn_uplift_out_of_fold). Columns "share" and "toc"; facts
+ * "autoc" and "qini", the two weightings of RATE, each with an interval. `bootstrap` is JSON (NULL =
+ * defaults).
+ */
+churn_status churn_uplift_rate(const double *score,
+                               const double *effect,
+                               size_t rows,
+                               const char *bootstrap,
+                               churn_analysis **analysis,
+                               churn_error **error);
+
+/**
+ * What a budget buys where each unit gets at most one of `arms` treatments (the multi-armed Qini
+ * curve): `expected` effects decide, `cost` is paid, unbiased `score`s judge; all row by row, `arms`
+ * numbers a unit. Columns "spend" and "gain", per unit.
+ */
+churn_status churn_uplift_cost_curve(size_t arms,
+                                     const double *expected,
+                                     const double *cost,
+                                     const double *score,
+                                     size_t rows,
+                                     churn_analysis **analysis,
+                                     churn_error **error);
+
+/**
+ * Incremental profit of contacting the first customers of a ranking: `effect` holds one unbiased
+ * score of each customer's effect in money, `cost` what contacting costs. Columns "share", "profit",
+ * "low" and "high", per customer; fact "best", the point of the largest profit.
+ */
+churn_status churn_profit_curve(const double *score,
+                                const double *effect,
+                                const double *cost,
+                                size_t rows,
+                                double confidence,
+                                churn_analysis **analysis,
+                                churn_error **error);
+
+/**
  * Learns the effect of each treatment against the control. `stream` holds what was known of each
  * customer before (numbers and texts) and is released; `treatment` is 0 for the control, 1 and up
  * for the treatments; `propensity` (NULL = see the settings) holds the probability of every arm row
@@ -2720,6 +3176,44 @@ churn_status churn_uplift_fit(struct ArrowArrayStream *stream,
                               const churn_progress *progress,
                               churn_uplift_model **model,
                               churn_error **error);
+
+/**
+ * Predicts every customer by a model that was fitted without its fold; inputs as for
+ * churn_uplift_fit. Columns, for each treatment a: "effect_a", "standard_error_a" (NaN where the
+ * method has none) and "score_a", a noisy, unbiased score of the effect to judge rankings by. Facts:
+ * "average_effects" (value and standard error of each treatment) and "overlap".
+ */
+churn_status churn_uplift_out_of_fold(struct ArrowArrayStream *stream,
+                                      const uint32_t *treatment,
+                                      const double *outcome,
+                                      const double *propensity,
+                                      const char *settings,
+                                      const churn_progress *progress,
+                                      churn_analysis **analysis,
+                                      churn_error **error);
+
+/**
+ * Reads and checks a model that churn_uplift_model_to_bytes, or any language of the library, has
+ * written. Bytes of any origin are safe to read.
+ */
+churn_status churn_uplift_model_from_bytes(const uint8_t *bytes,
+                                           size_t length,
+                                           churn_uplift_model **model,
+                                           churn_error **error);
+
+/**
+ * The model as bytes for a file; it holds no training rows.
+ */
+churn_status churn_uplift_model_to_bytes(const churn_uplift_model *model,
+                                         churn_bytes **bytes,
+                                         churn_error **error);
+
+/**
+ * Names of the columns of training, freed with churn_texts_free.
+ */
+churn_status churn_uplift_model_columns(const churn_uplift_model *model,
+                                        churn_texts **columns,
+                                        churn_error **error);
 
 /**
  * Number of treatments besides the control; 0 for NULL.

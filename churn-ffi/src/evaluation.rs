@@ -1,7 +1,7 @@
-//! Experiments, hold-outs, policies and uplift metrics: columns in, an answer as JSON out.
+//! Experiments, hold-outs and policies: columns in, an answer as JSON out.
 //!
 //! The JSON is that of the core's types of the same names; see the documentation of
-//! `churn_core::evaluation` and `churn_core::metrics::uplift`.
+//! `churn_core::evaluation`.
 
 use std::ffi::c_char;
 
@@ -11,7 +11,6 @@ use churn_core::evaluation::{
     ArmAction, Exposures, IncrementalSettings, JourneyExposures, UpliftCalibration, incremental,
 };
 use churn_core::journey::Outcome as JourneyOutcome;
-use churn_core::metrics::uplift;
 use churn_core::settings::from_json;
 use churn_core::{AsOf, Error, Horizon, Timestamp};
 use serde::Serialize;
@@ -28,7 +27,7 @@ use crate::journey::{churn_journey_outcome, churn_journey_replay};
 /// Who was in which arm of an experiment, and from when on.
 pub struct churn_exposures(Exposures);
 
-fn json(answer: &impl Serialize) -> Result<churn_bytes> {
+pub(crate) fn json(answer: &impl Serialize) -> Result<churn_bytes> {
     let bytes = serde_json::to_vec(answer)
         .map_err(|error| Error::invalid_parameter("answer", "plain data", error))?;
     Ok(churn_bytes::new(bytes))
@@ -96,39 +95,6 @@ pub unsafe extern "C" fn churn_compare_arms(
         let kind: Outcome = choice(kind, "kind")?;
         let columns: Vec<&[f64]> = cells.chunks_exact(rows.max(1)).collect();
         out.write_handle(json(&compare(&arms, outcome, kind, &columns, &settings)?)?);
-        Ok(())
-    };
-    // SAFETY: the caller hands over NULL or a place for one pointer.
-    unsafe { guard(error, body) }
-}
-
-/// Every uplift metric of a ranking; `treated` holds 0 or 1, `share` is that of uplift at k. The
-/// answer is JSON, freed with churn_bytes_free.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn churn_uplift_metrics(
-    score: *const f64,
-    treated: *const u8,
-    outcome: *const f64,
-    rows: usize,
-    share: f64,
-    buckets: usize,
-    answer: *mut *mut churn_bytes,
-    error: *mut *mut churn_error,
-) -> churn_status {
-    let body = || {
-        // SAFETY: the caller hands over NULL or what each name says.
-        let (score, treated, outcome, out) = unsafe {
-            (
-                guard::slice(score, rows, "score")?,
-                guard::slice(treated, rows, "treated")?,
-                guard::slice(outcome, rows, "outcome")?,
-                Out::new(answer, "answer")?,
-            )
-        };
-        let treated: Vec<bool> = treated.iter().map(|t| *t != 0).collect();
-        out.write_handle(json(&uplift::all(
-            score, &treated, outcome, share, buckets,
-        )?)?);
         Ok(())
     };
     // SAFETY: the caller hands over NULL or a place for one pointer.

@@ -2,12 +2,14 @@
 
 use std::ffi::c_char;
 use std::ptr;
+use std::sync::Arc;
 
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use churn_core::AsOf;
-use churn_core::arrow::summary_batch;
-use churn_core::features::{RfmSummary, SummarySettings, summarize_observed};
+use churn_core::arrow::{holdout_batch, summary_batch};
+use churn_core::features::{RfmSummary, SummarySettings, holdout, summarize_observed};
 
+use crate::analysis::churn_analysis;
 use crate::arrow::export;
 use crate::customers::churn_customers;
 use crate::error::{churn_error, churn_status};
@@ -17,8 +19,14 @@ use crate::progress::{churn_progress, observe};
 
 /// Frequency, recency, age and monetary value of each customer who bought.
 pub struct churn_summary {
-    summary: RfmSummary,
+    summary: Arc<RfmSummary>,
     customers: churn_customers,
+}
+
+impl churn_summary {
+    pub(crate) fn shared(&self) -> Arc<RfmSummary> {
+        Arc::clone(&self.summary)
+    }
 }
 
 /// Summarizes the purchases strictly before `as_of` (a date or date and time in text); customers who
@@ -51,7 +59,7 @@ pub unsafe extern "C" fn churn_summary_build(
         })?;
         out.write_handle(churn_summary {
             customers: churn_customers::new(summary.customers()),
-            summary,
+            summary: Arc::new(summary),
         });
         Ok(())
     };
@@ -123,8 +131,53 @@ pub unsafe extern "C" fn churn_summary_monetary_value(summary: *const churn_summ
     })
 }
 
+/// Sums over the gaps between periods with a purchase of the logarithm of the gap in units, 0 without
+/// repeat purchase, valid until the summary is freed; NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_summary_log_gaps(summary: *const churn_summary) -> *const f64 {
+    // SAFETY: the caller hands over NULL or a live handle.
+    let summary = unsafe { summary.as_ref() };
+    let log_gaps = summary.and_then(|summary| summary.summary.log_gaps());
+    log_gaps.map_or(ptr::null(), <[f64]>::as_ptr)
+}
+
+/// What the customers of a calibration summary bought between its `as_of` and a later one, in the
+/// same log: "customer", "frequency" (periods with a purchase), "monetary_value" (mean money per such
+/// period). Fact: "duration" in units of the summary. `settings` must be those of the summary.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_summary_holdout(
+    summary: *const churn_summary,
+    log: *const churn_event_log,
+    as_of: *const c_char,
+    settings: *const c_char,
+    analysis: *mut *mut churn_analysis,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or live handles, NULL or texts ending in NUL, and
+        // NULL or a place for one pointer.
+        let (summary, log, as_of, settings, out) = unsafe {
+            (
+                guard::handle(summary, "summary")?,
+                guard::handle(log, "log")?,
+                guard::text(as_of, "as_of")?,
+                guard::settings::<SummarySettings>(settings, "summary")?,
+                Out::new(analysis, "analysis")?,
+            )
+        };
+        let history = log.log().history(AsOf::parse(as_of)?);
+        let later = holdout(&summary.summary, &history, &settings)?;
+        let facts = serde_json::json!({"duration": later.duration()});
+        let batch = holdout_batch(&summary.summary, &later)?;
+        out.write_handle(churn_analysis::new(batch, &facts));
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
 /// Writes the summary as an Arrow C stream: "customer", "frequency", "recency", "age",
-/// "monetary_value". The stream is independent of the summary; release it. What stood in `stream` is
+/// "monetary_value", "log_gaps". The stream is independent of the summary; release it. What stood in `stream` is
 /// overwritten.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_summary_export(

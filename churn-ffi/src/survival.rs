@@ -83,7 +83,7 @@ impl<'a> Spells<'a> {
 ///
 /// # Safety
 /// `data` is NULL or holds `rows` values that stay unchanged during `'a`.
-unsafe fn optional<'a, T>(
+pub(crate) unsafe fn optional<'a, T>(
     data: *const T,
     rows: usize,
     what: &'static str,
@@ -108,7 +108,7 @@ fn frame<'a>(names: &[String], values: &'a [f64], rows: usize) -> churn_core::Re
 
 /// # Safety
 /// There are `count` texts that end in NUL.
-unsafe fn read_names(names: *const *const c_char, count: usize) -> Result<Vec<String>> {
+pub(crate) unsafe fn read_names(names: *const *const c_char, count: usize) -> Result<Vec<String>> {
     // SAFETY: as the caller says.
     unsafe { guard::slice(names, count, "names") }?
         .iter()

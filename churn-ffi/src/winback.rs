@@ -13,6 +13,7 @@ use crate::events::churn_event_log;
 use crate::features::{churn_feature_table, churn_population};
 use crate::guard::{self, Out, guard, in_range};
 use crate::held::Held;
+use crate::lifetime::churn_lifetime;
 use crate::progress::{churn_progress, observe};
 use crate::scoring::{churn_scores, language};
 use crate::segments::churn_segments;
@@ -25,6 +26,7 @@ pub struct churn_win_back {
     whole: Arc<WinBack>,
     features: churn_feature_table,
     population: churn_population,
+    lifetime: Option<churn_lifetime>,
     scores: churn_scores,
     risk_tier: churn_segments,
     rfm_segment: churn_segments,
@@ -43,6 +45,7 @@ impl churn_win_back {
         churn_win_back {
             features: churn_feature_table::new(Held::Part(part(), |all| &all.features)),
             population: churn_population::new(Held::Part(part(), |all| &all.population)),
+            lifetime: whole.lifetime.clone().map(churn_lifetime::new),
             scores: churn_scores::new(Held::Part(part(), |all| &all.scores)),
             risk_tier: churn_segments::new(Held::Part(part(), |all| &all.risk_tier)),
             rfm_segment: churn_segments::new(Held::Part(part(), |all| &all.rfm_segment)),
@@ -108,6 +111,18 @@ pub unsafe extern "C" fn churn_win_back_population(
 ) -> *const churn_population {
     // SAFETY: the caller hands over NULL or a live handle.
     unsafe { result.as_ref() }.map_or(ptr::null(), |result| &result.population)
+}
+
+/// The model of buying that was fitted; NULL where the settings ask for none, and for NULL. It belongs
+/// to the result.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_win_back_lifetime(
+    result: *const churn_win_back,
+) -> *const churn_lifetime {
+    // SAFETY: the caller hands over NULL or a live handle.
+    let result = unsafe { result.as_ref() };
+    let lifetime = result.and_then(|result| result.lifetime.as_ref());
+    lifetime.map_or(ptr::null(), ptr::from_ref)
 }
 
 /// Churn probabilities with reasons; NULL for NULL.

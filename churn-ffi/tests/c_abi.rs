@@ -161,6 +161,11 @@ fn experiments_and_uplift() {
 }
 
 #[test]
+fn uplift() {
+    compile_and_run("test_uplift.c");
+}
+
+#[test]
 fn analysis() {
     compile_and_run("test_analysis.c");
 }
@@ -193,6 +198,11 @@ fn segments() {
 #[test]
 fn strategy() {
     compile_and_run("test_strategy.c");
+}
+
+#[test]
+fn lifetime() {
+    compile_and_run("test_lifetime.c");
 }
 
 #[test]
@@ -284,15 +294,29 @@ fn plan_of_the_core(file: &str, options: &str) -> Vec<u8> {
     plan
 }
 
+/// Runs the first C program of a document, as it stands there.
+fn documented(document: &str, name: &str) -> String {
+    let text = fs::read_to_string(root().join("..").join(document)).unwrap();
+    let (_, rest) = text.split_once("```c\n").expect("a C example");
+    let (code, _) = rest.split_once("```").unwrap();
+    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&source, code).unwrap();
+    run(&compile(&source, Link::Shared), &[])
+}
+
+#[test]
+fn models_as_documented() {
+    let printed = documented("docs/C_ABI.md", "documented_model.c");
+    let (first, second) = printed.trim().split_once('\n').unwrap();
+    let (probability, reason) = first.split_once(' ').unwrap();
+    assert_eq!(probability, second, "one row alone and in the table");
+    assert!(reason.contains(" points"), "{printed}");
+}
+
 /// The C example of the README, as it stands there.
 #[test]
 fn readme() {
-    let readme = fs::read_to_string(root().join("../README.md")).unwrap();
-    let (_, rest) = readme.split_once("```c\n").expect("a C example");
-    let (code, _) = rest.split_once("```").unwrap();
-    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme.c");
-    fs::write(&source, code).unwrap();
-    let printed = run(&compile(&source, Link::Shared), &[]);
+    let printed = documented("README.md", "readme.c");
     let numbers = printed.strip_prefix("ann ").unwrap().trim();
     let (ann, bea) = numbers.split_once(", bea ").unwrap();
     let (ann, bea): (f64, f64) = (ann.parse().unwrap(), bea.parse().unwrap());

@@ -137,7 +137,11 @@ fn near(place: &str, expected: &Value, got: &Value, tolerance: f64) {
 #[test]
 fn models_say_the_same_through_c() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../churn-core/tests/golden/learned");
-    for file in ["learned_model.json", "learned_saved.json"] {
+    for file in [
+        "learned_model.json",
+        "learned_saved.json",
+        "learned_witness.json",
+    ] {
         let golden = parse(&fs::read_to_string(folder.join(file)).unwrap());
         for case in golden["cases"].as_array().unwrap() {
             let inputs = case["inputs"].as_object().unwrap();

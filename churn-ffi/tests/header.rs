@@ -31,9 +31,13 @@ const SOURCES: &[&str] = &[
     "winback.rs",
     "analysis.rs",
     "survival.rs",
+    "running.rs",
+    "lifetime.rs",
+    "renewals.rs",
     "behavior.rs",
     "journey.rs",
     "evaluation.rs",
+    "rankings.rs",
     "uplift.rs",
     "model.rs",
 ];

@@ -1,6 +1,8 @@
 //! Features of customers as of an instant, from the past only.
 
-use churn_core::arrow::{BatchBuilder, feature_batch};
+use std::sync::Arc;
+
+use churn_core::arrow::{feature_batch, holdout_batch, summary_batch};
 use churn_core::features::{self, FeatureInfo, FeatureSpec, SummarySettings};
 use churn_core::{AsOf, Error};
 use pyo3::prelude::*;
@@ -264,16 +266,7 @@ pub(crate) struct RfmSummary {
 impl RfmSummary {
     fn wrap(py: Python<'_>, summary: Shared<features::RfmSummary>) -> PyResult<Py<Self>> {
         let source = summary.clone();
-        let base = Table::new(summary.len(), move || {
-            BatchBuilder::new()
-                .metadata("as_of", source.as_of().to_string())
-                .customers("customer", source.customers())
-                .numbers("frequency", source.frequency())
-                .numbers("recency", source.recency())
-                .numbers("age", source.age())
-                .numbers("monetary_value", source.monetary_value())
-                .finish()
-        });
+        let base = Table::new(summary.len(), move || summary_batch(&source));
         let this = RfmSummary { summary };
         Py::new(py, PyClassInitializer::from(base).add_subclass(this))
     }
@@ -299,11 +292,118 @@ impl RfmSummary {
         self.summary.unit_days()
     }
 
+    /// What these customers bought after `as_of` of the summary and before this one.
+    #[pyo3(signature = (log, as_of, **settings))]
+    fn holdout(
+        &self,
+        log: &EventLog,
+        as_of: &Bound<'_, PyAny>,
+        settings: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<Holdout>> {
+        let py = as_of.py();
+        let as_of = convert::as_of(as_of)?;
+        let settings: SummarySettings = settings::read(py, "summary", settings)?;
+        let log = log.log(py)?;
+        let later = py
+            .detach(|| features::holdout(&self.summary, &log.history(as_of), &settings))
+            .or_raise(py)?;
+        let later = Arc::new(later);
+        let (summary, source) = (self.summary.clone(), Arc::clone(&later));
+        let base = Table::new(self.summary.len(), move || holdout_batch(&summary, &source));
+        Py::new(
+            py,
+            PyClassInitializer::from(base).add_subclass(Holdout { later }),
+        )
+    }
+
     fn __repr__(&self) -> String {
         format!(
             "RfmSummary({} customers as of {})",
             self.summary.len(),
             self.summary.as_of()
         )
+    }
+}
+
+/// What the customers of a summary bought afterwards.
+#[pyclass(frozen, extends = Table, module = "churn")]
+pub(crate) struct Holdout {
+    later: Arc<features::Holdout>,
+}
+
+#[pymethods]
+impl Holdout {
+    /// Length of the holdout in units of the summary.
+    #[getter]
+    fn duration(&self) -> f64 {
+        self.later.duration()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Holdout({} customers over {} units)",
+            self.later.frequency().len(),
+            self.later.duration()
+        )
+    }
+}
+
+/// One customer's summary, brought up to date by each new order.
+#[pyclass(module = "churn")]
+pub(crate) struct RunningSummary(features::RunningSummary);
+
+#[pymethods]
+impl RunningSummary {
+    /// Begins with a customer's first purchase.
+    #[new]
+    #[pyo3(signature = (time, **settings))]
+    fn new(time: &Bound<'_, PyAny>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let py = time.py();
+        let settings: SummarySettings = settings::read(py, "summary", settings)?;
+        let time = convert::instant("time", time)?;
+        let begun = features::RunningSummary::new(time, &settings).or_raise(py)?;
+        Ok(RunningSummary(begun))
+    }
+
+    /// Adds a purchase, no earlier than the period of the last one.
+    fn add(&mut self, time: &Bound<'_, PyAny>, value: f64) -> PyResult<()> {
+        let py = time.py();
+        let time = convert::instant("time", time)?;
+        self.0.add(time, value).or_raise(py)
+    }
+
+    /// The customer's row of the summary as of an instant after the last purchase.
+    fn row<'py>(&self, as_of: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        let py = as_of.py();
+        let row = self.0.row(convert::as_of(as_of)?).or_raise(py)?;
+        let dict = PyDict::new(py);
+        for (name, value) in [
+            ("frequency", row.frequency),
+            ("recency", row.recency),
+            ("age", row.age),
+            ("monetary_value", row.monetary_value),
+            ("log_gaps", row.log_gaps),
+        ] {
+            dict.set_item(name, value)?;
+        }
+        Ok(dict)
+    }
+
+    /// Reads a stored running summary and checks it.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        let read = churn_core::settings::from_json("summary", text);
+        Ok(RunningSummary(read.or_raise(py)?))
+    }
+
+    /// The running summary as JSON.
+    fn to_json(&self, py: Python<'_>) -> PyResult<String> {
+        serde_json::to_string(&self.0)
+            .map_err(|error| Error::invalid_parameter("summary", "plain data", error))
+            .or_raise(py)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("RunningSummary({})", self.to_json(py)?))
     }
 }

@@ -92,6 +92,12 @@ impl TrainingData {
         convert::floats(py, self.data.target())
     }
 
+    /// Features that tell the silence: 1 where they grow with it, -1 where they fall.
+    #[getter]
+    fn silence(&self) -> BTreeMap<String, i8> {
+        self.data.silence()
+    }
+
     /// A number for each row that is the same for rows of the same customer.
     #[getter]
     fn groups<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

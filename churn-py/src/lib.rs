@@ -51,7 +51,7 @@ mod _churn {
     #[pymodule_export]
     use crate::events::EventLog;
     #[pymodule_export]
-    use crate::features::{FeatureTable, Population, RfmSummary, needs};
+    use crate::features::{FeatureTable, Holdout, Population, RfmSummary, RunningSummary, needs};
     #[pymodule_export]
     use crate::journey::{
         ContactPolicy, Journey, JourneyEngine, JourneyOutcome, JourneyReplay, JourneyState,
@@ -63,7 +63,7 @@ mod _churn {
         search, variation,
     };
     #[pymodule_export]
-    use crate::lifetime::{BgBbModel, LifetimeModel, RenewalModel, SpendModel};
+    use crate::lifetime::{BgBbModel, LifetimeModel, RenewalModel, SpendModel, likelihood_ratio};
     #[pymodule_export]
     use crate::metrics::{
         average_precision, bootstrap, brier_score, calibration_drift, calibration_error,
@@ -93,8 +93,8 @@ mod _churn {
     use crate::table::Table;
     #[pymodule_export]
     use crate::uplift::{
-        UpliftModel, cost_curve, propensity_scores, rate, toc_curve, uplift_at_k, uplift_curve,
-        uplift_metrics, uplift_out_of_fold,
+        UpliftModel, cost_curve, propensity_scores, rate, rate_interval, toc_curve, uplift_at_k,
+        uplift_curve, uplift_intervals, uplift_metrics, uplift_out_of_fold,
     };
     #[pymodule_export]
     use crate::winback::{WinBack, winback};

@@ -1,5 +1,6 @@
 //! Uplift models and metrics; `churn.uplift` re-exports them.
 
+use churn_core::metrics::Bootstrap;
 use churn_core::metrics::uplift::{
     self, Cuts, RateWeighting, UpliftAtK, inverse_propensity_scores, toc_curve as core_toc,
 };
@@ -7,7 +8,7 @@ use churn_core::scoring::learned::Frame;
 use churn_core::scoring::uplift::{Uplift, UpliftData, UpliftEstimates, UpliftModel as CoreModel};
 use ndarray::ArrayView2;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::errors::OrRaise;
 use crate::evaluation::answer;
@@ -29,6 +30,51 @@ pub(crate) fn uplift_metrics<'py>(
     let outcome = convert::vector("uplift.outcome", outcome)?;
     let metrics = py.detach(|| uplift::all(&score, &treated, &outcome, k, buckets));
     answer(py, &metrics.or_raise(py)?)
+}
+
+/// Intervals of every uplift metric of a ranking by drawing its units anew.
+#[pyfunction]
+#[pyo3(signature = (score, treated, outcome, *, k=0.3, buckets=30, **bootstrap))]
+pub(crate) fn uplift_intervals<'py>(
+    py: Python<'py>,
+    score: &Bound<'py, PyAny>,
+    treated: &Bound<'py, PyAny>,
+    outcome: &Bound<'py, PyAny>,
+    k: f64,
+    buckets: usize,
+    bootstrap: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let score = convert::vector("uplift.score", score)?;
+    let treated = convert::flag_column("uplift.treated", treated)?;
+    let outcome = convert::vector("uplift.outcome", outcome)?;
+    let bootstrap: Bootstrap = settings::read(py, "bootstrap", bootstrap)?;
+    let found = py.detach(|| uplift::intervals(&score, &treated, &outcome, k, buckets, &bootstrap));
+    answer(py, &found.or_raise(py)?)
+}
+
+/// The interval of a RATE by drawing its units anew.
+#[pyfunction]
+#[pyo3(signature = (score, effect, *, weighting=None, **bootstrap))]
+pub(crate) fn rate_interval<'py>(
+    py: Python<'py>,
+    score: &Bound<'py, PyAny>,
+    effect: &Bound<'py, PyAny>,
+    weighting: Option<&Bound<'py, PyAny>>,
+    bootstrap: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let score = convert::vector("uplift.score", score)?;
+    let effect = convert::vector("uplift.effect", effect)?;
+    let weighting = weighting_of(weighting)?;
+    let bootstrap: Bootstrap = settings::read(py, "bootstrap", bootstrap)?;
+    let found = py.detach(|| uplift::rate_interval(&score, &effect, weighting, &bootstrap));
+    answer(py, &found.or_raise(py)?)
+}
+
+fn weighting_of(name: Option<&Bound<'_, PyAny>>) -> PyResult<RateWeighting> {
+    match name {
+        None => Ok(RateWeighting::Autoc),
+        Some(name) => settings::read_value(name, "weighting"),
+    }
 }
 
 /// Units above each cut of a ranking, and the height of the curve there.
@@ -114,10 +160,7 @@ pub(crate) fn rate(
 ) -> PyResult<f64> {
     let score = convert::vector("uplift.score", score)?;
     let effect = convert::vector("uplift.effect", effect)?;
-    let weighting = match weighting {
-        None => RateWeighting::Autoc,
-        Some(name) => settings::read_value(name, "weighting")?,
-    };
+    let weighting = weighting_of(weighting)?;
     uplift::rate(&score, &effect, weighting).or_raise(py)
 }
 
@@ -253,6 +296,25 @@ impl UpliftModel {
     #[getter]
     fn overlap<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         answer(py, &self.model.overlap())
+    }
+
+    /// Names of the columns of training.
+    #[getter]
+    fn names(&self) -> Vec<&str> {
+        self.model.names().collect()
+    }
+
+    /// The model as bytes, readable by every language of the library.
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = py.detach(|| self.model.to_bytes()).or_raise(py)?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// Reads a model and checks it.
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, bytes: &[u8]) -> PyResult<Self> {
+        let model = CoreModel::from_bytes(bytes).or_raise(py)?;
+        Ok(UpliftModel { model })
     }
 
     fn __repr__(&self) -> String {

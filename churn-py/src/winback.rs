@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::errors::OrRaise;
 use crate::features::FeatureTable;
+use crate::lifetime::LifetimeModel;
 use crate::scoring::{Scores, read_language};
 use crate::segments::Segments;
 use crate::shared::Shared;
@@ -21,6 +22,9 @@ pub(crate) struct WinBack {
     /// What describes each customer.
     #[pyo3(get)]
     features: Py<FeatureTable>,
+    /// The model of buying that was fitted, if the settings ask for one.
+    #[pyo3(get)]
+    lifetime: Option<Py<LifetimeModel>>,
     /// Churn probabilities with reasons.
     #[pyo3(get)]
     scores: Py<Scores>,
@@ -48,6 +52,7 @@ impl WinBack {
                 Shared::Part(share(), |flow| &flow.features),
                 Some(Shared::Part(share(), |flow| &flow.population)),
             )?,
+            lifetime: LifetimeModel::wrap(py, flow.lifetime.as_ref())?,
             scores: Scores::wrap(py, Shared::Part(share(), |flow| &flow.scores))?,
             risk_tier: Segments::wrap(py, Shared::Part(share(), |flow| &flow.risk_tier))?,
             rfm_segment: Segments::wrap(py, Shared::Part(share(), |flow| &flow.rfm_segment))?,

@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 import os
+import pickle
 import sys
 from pathlib import Path
 
@@ -58,6 +59,49 @@ def test_uplift_metrics_agree_with_their_libraries(case):
     names = {"uplift_at_30_overall": "uplift_at_k_overall", "uplift_at_30_by_group": "uplift_at_k_by_group"}
     for name, value in expected.items():
         assert math.isclose(got[names.get(name, name)], value, rel_tol=1e-12, abs_tol=1e-12), name
+
+
+@pytest.mark.parametrize("case", cases("uplift_model.json"))
+def test_uplift_models_agree_with_scikit_learn(case):
+    inputs, expected = case["inputs"], np.array(case["expected"]["effect"])
+    model = uplift.Uplift(**inputs["settings"])
+    model.fit(inputs["columns"], inputs["treatment"], inputs["outcome"], propensity=inputs.get("propensity"))
+    for read in (model, pickle.loads(pickle.dumps(model)), uplift.Uplift.from_bytes(model.to_bytes())):
+        found = read.predict(inputs["columns"]).ravel()
+        np.testing.assert_allclose(found, expected, atol=case["tolerance"])
+
+
+@pytest.mark.parametrize("case", cases("uplift_saved.json"))
+def test_saved_uplift_models_are_read(case, tmp_path):
+    path = tmp_path / "model"
+    path.write_bytes(bytes.fromhex(case["inputs"]["model"]))
+    model = uplift.Uplift.load(path)
+    columns = case["inputs"]["columns"]
+    assert sorted(model.model_.names) == sorted(columns)
+    found = model.model_.predict(columns)
+    for name, values in case["expected"].items():
+        np.testing.assert_allclose(found[name].ravel(), values, atol=case["tolerance"])
+    model.save(path)
+    assert path.read_bytes().hex() == case["inputs"]["model"]
+    with pytest.raises(churn.InvalidParameterError, match="model"):
+        uplift.Uplift.from_bytes(path.read_bytes()[:-1])
+
+
+def test_metrics_have_intervals():
+    random = np.random.default_rng(2)
+    treated = random.random(400) < 0.5
+    score = random.random(400)
+    bought = (random.random(400) < 0.2 + 0.4 * score * treated).astype(float)
+    found = uplift.intervals(score, treated, bought, replicates=100)
+    known = uplift.metrics(score, treated, bought)
+    for name, interval in found.items():
+        assert interval["estimate"] == known[name]
+        assert interval["low"] <= interval["estimate"] <= interval["high"]
+    scores = uplift.propensity_scores(treated, bought, np.full(400, 0.5))
+    autoc = uplift.rate_interval(score, scores, replicates=100, seed=3)
+    assert autoc["estimate"] == uplift.rate(score, scores)
+    with pytest.raises(churn.InvalidParameterError, match=r"bootstrap\.replicates"):
+        uplift.intervals(score, treated, bought, replicates=1)
 
 
 def test_a_policy_is_judged_from_the_log_of_another():

@@ -122,6 +122,24 @@ def test_explains_itself(fitted: Any) -> None:
     assert "model" not in repr(model) and repr(churn.ChurnModel()) == "ChurnModel()"
 
 
+def test_support_vector_machines_have_probabilities_and_reasons() -> None:
+    frame, churned = rows()
+    for kernel in ("linear", "rbf"):
+        model = churn.ChurnModel(learner="svm", folds=3, svm={"kernel": kernel, "features": 100})
+        model.fit(frame, churned)
+        base, points = model.contributions(frame)
+        probability = 1 / (1 + 2 ** (-(base + points.sum(axis=1)) / 20))
+        assert np.allclose(probability, model.predict_proba(frame)[:, 1], atol=1e-12)
+        assert model.out_of_fold_["roc_auc"] > 0.6
+        assert model.out_of_fold_["learners"][0]["learner"] == "svm"
+        copy = churn.ChurnModel.from_bytes(model.to_bytes())
+        assert (copy.predict_proba(frame) == model.predict_proba(frame)).all()
+    with pytest.raises(churn.InvalidParameterError, match="model.calibration.*none"):
+        churn.ChurnModel(learner="svm", calibration="none").fit(frame, churned)
+    with pytest.raises(churn.InvalidParameterError, match=r"svm\.c"):
+        churn.ChurnModel(svm={"c": 0.0}).fit(frame, churned)
+
+
 def test_notices_drift(fitted: Any) -> None:
     model, frame, churned = fitted
     still = model.drift(frame)
@@ -161,8 +179,13 @@ def test_learns_from_a_log() -> None:
     by_log = churn.ChurnModel(**FAST).fit(log, horizon=60, cut_offs=training["cut_offs"])
     by_data = churn.ChurnModel(**FAST).fit(data)
     assert by_log.model_ == by_data.model_
-    by_rows = churn.ChurnModel(**FAST).fit(data.frame(), data.target, groups=data.groups)
+    # A longer silence never lowers the risk; for rows without a log that is said by name.
+    assert data.silence["days_since_last"] == 1 and data.silence["silence_tail"] == -1
+    bound = {**FAST, "boosting": {**FAST["boosting"], "monotone": data.silence}}
+    by_rows = churn.ChurnModel(**bound).fit(data.frame(), data.target, groups=data.groups)
     assert (by_rows.predict_proba(data.frame()) == by_log.predict_proba(data.frame())).all()
+    free = churn.ChurnModel(monotone_silence=False, **FAST).fit(data)
+    assert free.model_ != by_data.model_
 
     features = log.features(log.time_range[1])
     scores = by_log.score(features)
@@ -216,6 +239,86 @@ def test_measures_are_those_of_scikit_learn() -> None:
         m.roc_auc([0, 2, 1], [0.1, 0.2, 0.3])
     with pytest.raises(churn.NotEnoughDataError):
         m.roc_auc([1, 1], [0.1, 0.2])
+
+
+# ---- bad input: an error that names the place or a documented answer, never NaN ----------------
+
+LEARNERS = ("auto", "logistic", "boosting", "forest", "tree", "svm")
+
+
+def small(learner: str) -> churn.ChurnModel:
+    boosting, forest = {"trees": 10}, {"trees": 10}
+    return churn.ChurnModel(learner=learner, folds=3, boosting=boosting, forest=forest, svm={"features": 40})
+
+
+def sound(model: churn.ChurnModel, table: Any) -> np.ndarray:
+    probabilities = model.predict_proba(table)[:, 1]
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
+    assert np.isfinite(model.contributions(table)[1]).all()
+    return probabilities
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_a_constant_label_is_refused(label: float) -> None:
+    frame, _ = rows()
+    with pytest.raises(churn.NotEnoughDataError, match="target"):
+        churn.FittedModel.fit(frame, np.full(len(frame), label))
+
+
+def test_a_label_that_few_have_makes_fewer_folds() -> None:
+    frame, churned = rows()
+    few = np.zeros(len(churned))
+    few[0] = 1
+    with pytest.raises(churn.NotEnoughDataError, match="two customers with each label"):
+        small("auto").fit(frame, few)
+    few[1] = 1
+    sound(small("auto").fit(frame, few), frame)
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_odd_columns_are_answered(learner: str) -> None:
+    frame, churned = rows()
+    odd = frame.assign(empty=np.nan, constant=7.0, one_level="only")
+    model = small(learner).fit(odd, churned)
+    sound(model, odd)
+    points = model.contributions(odd)[1]
+    assert (points[:, -3:] == 0).all()
+    nothing = odd[["empty", "constant", "one_level"]]
+    assert len(set(sound(small(learner).fit(nothing, churned), nothing))) == 1
+    # Levels that training has not seen count as nothing known, whatever they are called.
+    new = sound(model, odd.head(2).assign(tenure=3.0, charges=50.0, contract=["weekly", "daily"]))
+    assert new[0] == new[1]
+    # Columns are found by name.
+    assert (sound(model, odd[odd.columns[::-1]]) == sound(model, odd)).all()
+    with pytest.raises(churn.UnknownNameError, match="contract"):
+        model.predict_proba(odd.drop(columns="contract"))
+
+
+def test_infinity_is_refused_by_name_and_row() -> None:
+    frame, churned = rows()
+    frame.loc[4, "charges"] = np.inf
+    with pytest.raises(churn.InvalidValueError, match=r"charges\[4\]: expected a finite number or NaN, got inf"):
+        small("auto").fit(frame, churned)
+    good, _ = rows()
+    model = small("auto").fit(good, churned)
+    with pytest.raises(churn.InvalidValueError, match=r"charges\[4\]"):
+        model.predict_proba(frame)
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_more_columns_than_rows_are_answered(learner: str) -> None:
+    rng = np.random.default_rng(5)
+    wide = pd.DataFrame(rng.normal(size=(40, 50)), columns=[f"c{j}" for j in range(50)])
+    churned = (wide["c0"] + rng.normal(size=40) > 0).astype(int)
+    sound(small(learner).fit(wide, churned), wide)
+
+
+def test_rows_that_cannot_be_held_are_refused_by_name() -> None:
+    labels = np.zeros(3_000_000)
+    labels[::3] = 1.0
+    expected = r"svm\.features: expected at most 2\^31 features times rows, got 1000 features, 2400000 rows"
+    with pytest.raises(churn.InvalidParameterError, match=expected):
+        churn.FittedModel.fit({"label": labels}, labels, learner="svm")
 
 
 # ---- golden files ------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ use churn_core::features::{
     Describer, FeatureSpec, FeatureTable, Population, SummarySettings, build, build_many, summarize,
 };
 use churn_core::progress::Progress;
+use churn_core::scoring::learned::{CutOffs, TrainingData, TrainingSettings};
 use churn_core::{AsOf, EventLog};
 
 #[global_allocator]
@@ -230,12 +231,35 @@ fn tables(log: &EventLog, end: AsOf, rounds: usize) -> churn_core::Result<()> {
     let rows: usize = many.iter().map(FeatureTable::len).sum();
     assert_eq!(many[0].len(), log.customers().len());
     assert!(rows <= CUT_OFFS * log.customers().len() && rows > 0);
+    drop(many);
+    let training = training(log, &instants, rounds)?;
     println!();
-    println!("{columns} default features; {rows} rows in the {CUT_OFFS} tables");
+    println!(
+        "{columns} default features; {rows} rows in the {CUT_OFFS} tables, {training} for training"
+    );
     println!();
     println!("| step | wall s | cpu s | extra memory | peak memory |");
     println!("|---|---:|---:|---:|---:|");
     Ok(())
+}
+
+/// Training data at all of these instants but those whose horizon is not over: as many instants
+/// again, each a horizon earlier. The number of rows.
+fn training(log: &EventLog, instants: &[AsOf], rounds: usize) -> churn_core::Result<usize> {
+    let default = TrainingSettings::default();
+    let horizon = default.churn.horizon_days.as_days();
+    let earlier = |at: &AsOf| AsOf::new(at.instant().plus_days(-f64::from(horizon)));
+    let settings = TrainingSettings {
+        cut_offs: CutOffs::At(instants.iter().map(earlier).collect()),
+        observed_until: instants.first().map(|last| last.instant()),
+        ..default
+    };
+    let name = "training data at 12 cut-offs a month apart, all default features";
+    let data = best(rounds, name, || {
+        TrainingData::build(log, &settings, &Progress::none())
+    })?;
+    assert_eq!(data.cut_offs().len(), CUT_OFFS);
+    Ok(data.len())
 }
 
 /// Runs a step several times and prints the quickest.

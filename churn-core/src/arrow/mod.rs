@@ -32,6 +32,7 @@ mod analysis;
 mod column;
 mod frame;
 mod journey;
+mod lifetime;
 mod read;
 mod write;
 
@@ -41,6 +42,7 @@ pub use analysis::{
 };
 pub use frame::{frame_from_batches, frame_from_stream};
 pub use journey::{contact_batch, journey_log_batch, replay_batch};
+pub use lifetime::{holdout_batch, lifetime_batch, value_batch};
 pub use read::{BatchReader, EventBatches};
 pub use write::{
     BatchBuilder, batch_stream, cleaning_batch, curve_batch, drift_batch, explanation_batch,

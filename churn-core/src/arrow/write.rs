@@ -147,12 +147,13 @@ pub fn drift_batch(drift: &Drift) -> Result<RecordBatch> {
         .finish()
 }
 
-/// The purchase summary: `customer`, `frequency`, `recency`, `age`, `monetary_value`. Schema metadata:
-/// `as_of`, `unit_days`.
+/// The purchase summary: `customer`, `frequency`, `recency`, `age`, `monetary_value`, `log_gaps` (null in
+/// a summary that was made elsewhere without them). Schema metadata: `as_of`, `unit_days`.
 ///
 /// # Errors
 /// None in practice; the columns always fit together.
 pub fn summary_batch(summary: &RfmSummary) -> Result<RecordBatch> {
+    let log_gaps = (0..summary.len()).map(|row| summary.log_gaps().map(|gaps| gaps[row]));
     BatchBuilder::new()
         .metadata("as_of", summary.as_of().to_string())
         .metadata("unit_days", summary.unit_days().to_string())
@@ -161,6 +162,7 @@ pub fn summary_batch(summary: &RfmSummary) -> Result<RecordBatch> {
         .numbers("recency", summary.recency())
         .numbers("age", summary.age())
         .numbers("monetary_value", summary.monetary_value())
+        .optional_numbers("log_gaps", log_gaps)
         .finish()
 }
 

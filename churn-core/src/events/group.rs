@@ -96,13 +96,14 @@ pub(super) fn build(
     Ok(EventLog {
         customers: Customers::new(store),
         spans: log.spans,
-        times: events.times,
-        kinds: events.kinds,
-        values: events.values,
-        channels: has_channels.then_some(events.channels),
-        orders: kept.order.is_some().then_some(events.orders),
+        used: events.times.len(),
+        times: events.times.into(),
+        kinds: events.kinds.into(),
+        values: events.values.into(),
+        channels: has_channels.then(|| events.channels.into()),
+        orders: kept.order.is_some().then(|| events.orders.into()),
         order_type: kept.order.map(|column| column.cells.type_name()),
-        items: has_items.then_some(events.items),
+        items: has_items.then(|| events.items.into()),
         item_ids,
         channel_names: channel_names.into(),
         garbage: 0,
@@ -359,7 +360,7 @@ impl Rows<'_, '_, '_> {
             all.rows.extend_from_slice(&piece.rows);
             for count in &piece.counts {
                 all.spans.push(Span::new(end, *count));
-                end += u64::from(*count);
+                end += *count as usize;
             }
         }
         all.copies = copies.count;
@@ -369,7 +370,7 @@ impl Rows<'_, '_, '_> {
         {
             return Err(error);
         }
-        if (end as usize) < total {
+        if end < total {
             let sizes: Vec<usize> = grouped
                 .iter()
                 .map(|piece| piece.counts.iter().map(|count| *count as usize).sum())
@@ -409,7 +410,7 @@ impl Assembled {
         let mut end = 0;
         for (span, old) in self.spans.iter_mut().zip(&old) {
             *span = Span::new(end, old.len() as u32);
-            end += old.len() as u64;
+            end += old.len();
         }
         gather(&mut self.kept.times, &old);
         gather(&mut self.kept.kinds, &old);

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::keep::Keep;
 use super::kinds::EventKind;
-use super::{EventLog, FIRST_LINE, KIND_BITS, NO_CHANNEL};
+use super::{EventLog, FIRST_LINE, KIND_BITS, NO_CHANNEL, Span};
 use crate::customers::{CustomerId, Customers};
 use crate::time::{AsOf, Timestamp};
 
@@ -109,6 +109,11 @@ impl<'l> History<'l> {
                 })
                 .collect()
         };
+        self.rows(rows)
+    }
+
+    /// The same past of the customers in these rows, which ascend.
+    pub(crate) fn rows(&self, rows: Vec<u32>) -> History<'l> {
         History {
             log: self.log,
             as_of: self.as_of,
@@ -129,13 +134,11 @@ impl<'l> History<'l> {
     #[inline]
     pub fn customer(&self, row: usize) -> CustomerHistory<'l> {
         let log_row = self.customers.store_row(row);
-        let start = self.log.spans[log_row].start as usize;
         CustomerHistory {
             log: self.log,
             as_of: self.as_of,
             row: log_row,
-            start,
-            end: start + self.lens[row] as usize,
+            span: self.log.spans[log_row].part(0..self.lens[row] as usize),
         }
     }
 }
@@ -146,8 +149,8 @@ pub struct CustomerHistory<'l> {
     log: &'l EventLog,
     as_of: AsOf,
     row: usize,
-    start: usize,
-    end: usize,
+    /// The events before the instant.
+    span: Span,
 }
 
 impl<'l> CustomerHistory<'l> {
@@ -174,13 +177,13 @@ impl<'l> CustomerHistory<'l> {
     /// Number of events, at least one.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
-        self.end - self.start
+        self.span.len as usize
     }
 
     /// The events in canonical order: by time, then kind, then value.
     #[inline]
     pub fn events(&self) -> impl DoubleEndedIterator<Item = Event> + ExactSizeIterator + use<'l> {
-        self.log.events_at(self.start..self.end)
+        self.log.events_at(self.span)
     }
 }
 
@@ -209,28 +212,26 @@ impl EventLog {
 
     /// The same by the customer's row in the log, which must be one.
     pub(crate) fn customer_at(&self, row: usize, as_of: AsOf) -> Option<CustomerHistory<'_>> {
-        let start = self.spans[row].start as usize;
         let len = self.visible(row, as_of) as usize;
-        (len > 0).then_some(CustomerHistory {
+        (len > 0).then(|| CustomerHistory {
             log: self,
             as_of,
             row,
-            start,
-            end: start + len,
+            span: self.spans[row].part(0..len),
         })
     }
 
-    /// The events at these places of the columns.
+    /// The events of a span.
     #[inline]
     pub(super) fn events_at(
         &self,
-        range: std::ops::Range<usize>,
+        span: Span,
     ) -> impl DoubleEndedIterator<Item = Event> + ExactSizeIterator + use<'_> {
-        let times = &self.times[range.clone()];
-        let kinds = &self.kinds[range.clone()];
-        let values = &self.values[range.clone()];
+        let times = self.times.of(span);
+        let kinds = self.kinds.of(span);
+        let values = self.values.of(span);
         let channels = match &self.channels {
-            Some(channels) => &channels[range],
+            Some(channels) => channels.of(span),
             None => &[],
         };
         let rows = times.iter().zip(kinds).zip(values).enumerate();
@@ -262,7 +263,7 @@ impl EventLog {
         chunks.par_iter_mut().enumerate().for_each(|(i, chunk)| {
             let spans = &self.spans[i * ROWS..customers.min((i + 1) * ROWS)];
             for (row, span) in spans.iter().enumerate() {
-                let times = &self.times[span.range()];
+                let times = self.times.of(*span);
                 let mut seen = 0;
                 for (lens, as_of) in chunk.iter_mut().zip(instants) {
                     let cut = as_of.instant().micros();
@@ -286,17 +287,17 @@ impl EventLog {
         from: Timestamp,
         to: Timestamp,
     ) -> impl Iterator<Item = Event> + use<'_> {
-        let start = self.spans[row].start as usize;
-        let times = &self.times[self.spans[row].range()];
-        let first = start + times.partition_point(|t| *t < from.micros());
-        let end = start + times.partition_point(|t| *t < to.micros());
-        self.events_at(first..end.max(first))
+        let span = self.spans[row];
+        let times = self.times.of(span);
+        let first = times.partition_point(|t| *t < from.micros());
+        let end = times.partition_point(|t| *t < to.micros());
+        self.events_at(span.part(first..end.max(first)))
     }
 
     /// Number of a customer's events before `as_of`.
     #[inline]
     fn visible(&self, row: usize, as_of: AsOf) -> u32 {
         let cut = as_of.instant().micros();
-        self.times[self.spans[row].range()].partition_point(|t| *t < cut) as u32
+        self.times.of(self.spans[row]).partition_point(|t| *t < cut) as u32
     }
 }

@@ -12,6 +12,7 @@ mod append;
 mod bucket;
 mod check;
 mod clean;
+mod column;
 mod columns;
 #[cfg(feature = "csv")]
 mod csv;
@@ -35,6 +36,7 @@ use clean::Ledger;
 pub use clean::{
     Cleaning, CleaningReport, DropReason, DuplicatePolicy, NegativePolicy, Policy, Tally,
 };
+use column::Column;
 pub use columns::{
     EventColumns, IdCells, IdColumn, KindColumn, TextCells, TextColumn, TimeColumn, Valid,
     ValueColumn,
@@ -98,18 +100,20 @@ pub struct EventLog {
     customers: Customers,
     /// Where each customer's events are.
     spans: Vec<Span>,
-    times: Vec<i64>,
-    kinds: Vec<u8>,
-    values: Vec<f64>,
-    channels: Option<Vec<u8>>,
+    times: Column<i64>,
+    kinds: Column<u8>,
+    values: Column<f64>,
+    channels: Option<Column<u8>>,
     /// Fingerprints of order ids, [`NO_ORDER`] where a row has none.
-    orders: Option<Vec<u64>>,
+    orders: Option<Column<u64>>,
     /// What the order ids were before: fingerprints of different types do not compare.
     order_type: Option<&'static str>,
-    items: Option<Vec<u32>>,
+    items: Option<Column<u32>>,
     item_ids: Option<Customers>,
     channel_names: std::sync::Arc<[String]>,
-    /// Places of the columns that no span uses any more.
+    /// Places in the last piece of the columns that belong to somebody, at its front.
+    used: usize,
+    /// Places of the columns that belong to nobody any more.
     garbage: u64,
     cleaning: Cleaning,
     ledger: Ledger,
@@ -117,18 +121,24 @@ pub struct EventLog {
 }
 
 /// The place of one customer's events in the columns.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
-    start: u64,
+    /// Piece of the columns.
+    piece: u32,
+    /// First place there.
+    start: u32,
     len: u32,
     /// Places from `start` on that this customer owns; what is not used yet waits for appends.
     room: u32,
 }
 
 impl Span {
-    fn new(start: u64, len: u32) -> Self {
+    /// A place without room to grow in the first piece; no piece has more places than a log has
+    /// events.
+    fn new(start: usize, len: u32) -> Self {
         Span {
-            start,
+            piece: 0,
+            start: start as u32,
             len,
             room: len,
         }
@@ -138,23 +148,33 @@ impl Span {
     fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.start as usize + self.len as usize
     }
+
+    /// Some of its events, counted from the first.
+    #[inline]
+    fn part(self, events: std::ops::Range<usize>) -> Self {
+        Span {
+            start: self.start + events.start as u32,
+            len: events.len() as u32,
+            ..self
+        }
+    }
 }
 
 /// Logs are equal if they hold the same events of the same customers in the same order and count
 /// the same rows, wherever the events lie in memory and whatever the policies for the next batch.
 impl PartialEq for EventLog {
     fn eq(&self, other: &Self) -> bool {
-        fn column<T>(column: Option<&Vec<T>>, span: Span) -> Option<&[T]> {
-            column.map(|cells| &cells[span.range()])
+        fn column<T: Copy + Default>(column: Option<&Column<T>>, span: Span) -> Option<&[T]> {
+            column.map(|cells| cells.of(span))
         }
         self.customers == other.customers
             && self.channel_names == other.channel_names
             && self.item_ids == other.item_ids
             && self.ledger == other.ledger
             && self.spans.iter().zip(&other.spans).all(|(a, b)| {
-                self.times[a.range()] == other.times[b.range()]
-                    && self.kinds[a.range()] == other.kinds[b.range()]
-                    && self.values[a.range()] == other.values[b.range()]
+                self.times.of(*a) == other.times.of(*b)
+                    && self.kinds.of(*a) == other.kinds.of(*b)
+                    && self.values.of(*a) == other.values.of(*b)
                     && column(self.channels.as_ref(), *a) == column(other.channels.as_ref(), *b)
                     && column(self.orders.as_ref(), *a) == column(other.orders.as_ref(), *b)
                     && column(self.items.as_ref(), *a) == column(other.items.as_ref(), *b)
@@ -226,7 +246,7 @@ impl EventLog {
     /// First and last instant, or `None` for an empty log.
     pub fn time_range(&self) -> Option<(Timestamp, Timestamp)> {
         let ends = self.spans.iter().map(|span| {
-            let times = &self.times[span.range()];
+            let times = self.times.of(*span);
             (times[0], times[times.len() - 1])
         });
         let (first, last) = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;

@@ -55,7 +55,10 @@ impl Ranges {
         let min = sample.first().copied().unwrap_or(0);
         let span = sample.last().copied().unwrap_or(0) - min;
         let shift = (64 - span.leading_zeros()).saturating_sub(CELL_BITS);
+        // One range needs no search; small batches are many.
+        let searched = !starts.is_empty();
         let cells = (0..=(1_u64 << CELL_BITS))
+            .take_while(|_| searched)
             .map(|cell| {
                 // 128 bits, because the cell behind the last one may start beyond the last key.
                 let first = u128::from(min) + (u128::from(cell) << shift);

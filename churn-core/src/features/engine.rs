@@ -77,8 +77,6 @@ struct Wants {
     rfm: bool,
     scores: bool,
     rhythm: bool,
-    tail: bool,
-    overdue: bool,
     windows: bool,
     activity: bool,
     touchpoints: bool,
@@ -96,8 +94,6 @@ impl Wants {
             rfm: any(&layout.rfm),
             scores: within(&layout.rfm, rfm::SCORES),
             rhythm: any(&layout.rhythm),
-            tail: within(&layout.rhythm, rhythm::TAIL..rhythm::TAIL + 1),
-            overdue: within(&layout.rhythm, rhythm::OVERDUE),
             windows: any(&layout.windows),
             activity: any(&layout.activity),
             touchpoints: any(&layout.touchpoints),
@@ -157,6 +153,11 @@ impl Plan {
         self.check_keep(population.keep())
     }
 
+    /// What the columns mean.
+    pub(super) fn into_infos(self) -> Vec<FeatureInfo> {
+        self.infos
+    }
+
     /// The parts of a population that the wanted features read.
     pub(super) fn parts(&self) -> Parts {
         Parts {
@@ -176,20 +177,69 @@ pub(super) fn fill(
     populations: &[Population],
     progress: &Progress<'_>,
 ) -> Result<Vec<FeatureTable>> {
-    // Whoever is seen at some instant is seen at the last one.
     let Some(last) = histories.last() else {
         return Ok(Vec::new());
     };
-    let instants: Vec<AsOf> = histories.iter().map(History::as_of).collect();
-    let shared = Shared::new(last.channels(), &instants, plan, populations);
     let mut tables: Vec<Vec<f64>> = histories
         .iter()
         .map(|history| vec![0.0; history.customers().len() * plan.slots.len()])
         .collect();
+    let columns = histories.iter().zip(&mut tables).map(|(history, values)| {
+        let n = history.customers().len().max(1);
+        values.chunks_mut(n).collect()
+    });
+    let columns = columns.collect();
+    write(last, histories, plan, populations, columns, progress)?;
+    let tables = histories.iter().zip(tables).map(|(history, values)| {
+        FeatureTable::from_columns(
+            history.customers().clone(),
+            history.as_of(),
+            plan.infos.clone(),
+            values,
+        )
+    });
+    tables.collect()
+}
+
+/// Builds the columns that the plan describes for the customers of some histories, one history
+/// behind another: `last` is the whole past at the last instant.
+pub(super) fn fill_rows(
+    last: &History<'_>,
+    histories: &[History<'_>],
+    plan: &Plan,
+    populations: &[Population],
+    progress: &Progress<'_>,
+) -> Result<Vec<f64>> {
+    let rows: usize = histories.iter().map(|h| h.customers().len()).sum();
+    let mut values = vec![0.0; rows * plan.slots.len()];
+    let mut columns: Vec<Vec<&mut [f64]>> = Vec::new();
+    columns.resize_with(histories.len(), || Vec::with_capacity(plan.slots.len()));
+    for mut column in values.chunks_mut(rows.max(1)) {
+        for (history, columns) in histories.iter().zip(&mut columns) {
+            let (own, rest) = column.split_at_mut(history.customers().len());
+            columns.push(own);
+            column = rest;
+        }
+    }
+    write(last, histories, plan, populations, columns, progress)?;
+    Ok(values)
+}
+
+/// Computes the customers of each history, all of whom are in `last`, into their columns.
+fn write(
+    last: &History<'_>,
+    histories: &[History<'_>],
+    plan: &Plan,
+    populations: &[Population],
+    columns: Vec<Vec<&mut [f64]>>,
+    progress: &Progress<'_>,
+) -> Result<()> {
+    let instants: Vec<AsOf> = histories.iter().map(History::as_of).collect();
+    let shared = Shared::new(last.channels(), &instants, plan, populations);
     let n = last.customers().len();
     let step = progress.step("features.build", n);
     let stopped = AtomicBool::new(false);
-    let mut chunks = split(&mut tables, histories, plan.slots.len());
+    let mut chunks = split(last, histories, columns);
     let results: Vec<Result<()>> = chunks
         .par_iter_mut()
         .enumerate()
@@ -201,7 +251,7 @@ pub(super) fn fill(
                 }
                 let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
                 let count = rows.len();
-                scratch.chunk(plan, &shared, histories, rows, parts)?;
+                scratch.chunk(plan, &shared, last, histories, rows, parts)?;
                 step.advance(count)
                     .inspect_err(|_| stopped.store(true, Ordering::Relaxed))
             },
@@ -216,16 +266,7 @@ pub(super) fn fill(
             other => other?,
         }
     }
-    cancelled?;
-    let tables = histories.iter().zip(tables).map(|(history, values)| {
-        FeatureTable::from_columns(
-            history.customers().clone(),
-            history.as_of(),
-            plan.infos.clone(),
-            values,
-        )
-    });
-    tables.collect()
+    cancelled
 }
 
 /// The rows of one table that belong to one chunk of customers, column by column.
@@ -237,19 +278,17 @@ struct Part<'t> {
     done: usize,
 }
 
-/// Gives each chunk of customers, as the last history counts them, its rows of every table.
+/// Gives each chunk of customers, as the last history counts them, its rows of the columns of every
+/// history.
 fn split<'t>(
-    tables: &'t mut [Vec<f64>],
+    last: &History<'_>,
     histories: &[History<'_>],
-    columns: usize,
+    columns: Vec<Vec<&'t mut [f64]>>,
 ) -> Vec<Vec<Part<'t>>> {
-    let Some(last) = histories.last() else {
-        return Vec::new();
-    };
     let n = last.customers().len();
     let mut chunks: Vec<Vec<Part<'t>>> = Vec::new();
     chunks.resize_with(n.div_ceil(CHUNK), || Vec::with_capacity(histories.len()));
-    for (history, values) in histories.iter().zip(tables) {
+    for (history, columns) in histories.iter().zip(columns) {
         let mut end = 0;
         let mut lens = Vec::with_capacity(chunks.len());
         for (chunk, parts) in chunks.iter_mut().enumerate() {
@@ -260,12 +299,12 @@ fn split<'t>(
             };
             lens.push(end - first);
             parts.push(Part {
-                columns: Vec::with_capacity(columns),
+                columns: Vec::with_capacity(columns.len()),
                 first,
                 done: 0,
             });
         }
-        for mut column in values.chunks_mut(history.customers().len().max(1)) {
+        for mut column in columns {
             for (parts, len) in chunks.iter_mut().zip(&lens) {
                 let (own, rest) = column.split_at_mut(*len);
                 column = rest;
@@ -372,8 +411,13 @@ impl Describer {
         }
         self.plan.check_keep(customer.keep())?;
         self.scratch.filled.fill(0);
-        self.scratch
-            .customer(&self.plan, &self.shared, customer, |_, _| (*customer, 0))?;
+        self.scratch.customer(
+            &self.plan,
+            &self.shared,
+            customer,
+            |_, _| Some(0),
+            |_, _| *customer,
+        )?;
         for block in &self.scratch.blocks {
             for (value, slot) in self.row.iter_mut().zip(&self.plan.slots) {
                 *value = block[*slot][0];
@@ -436,7 +480,7 @@ impl Shared {
                     cuts: population.rfm_cuts().clone(),
                     model: population
                         .gap_prior()
-                        .map(|prior| RhythmModel::new(prior, &plan.spec.rhythm, wants.overdue)),
+                        .map(|prior| RhythmModel::new(prior, &plan.spec.rhythm)),
                     channel_means: channels
                         .iter()
                         .map(|name| population.channel_mean(name).unwrap_or(f64::NAN))
@@ -473,14 +517,15 @@ impl Scratch {
     }
 
     /// Computes all wanted features of one customer into its place in the block of each instant
-    /// at which it is seen; `past` gives its past and row at an instant, where so many customers are
-    /// in the block.
+    /// at which it is seen; `asked` gives its row at an instant, where so many customers are in the
+    /// block, or nothing where nobody asks about it; `past` what it had done before, by that row.
     fn customer<'l>(
         &mut self,
         plan: &Plan,
         shared: &Shared,
         history: &CustomerHistory<'l>,
-        past: impl Fn(usize, usize) -> (CustomerHistory<'l>, usize),
+        asked: impl Fn(usize, usize) -> Option<usize>,
+        past: impl Fn(usize, usize) -> CustomerHistory<'l>,
     ) -> Result<()> {
         let (blocks, filled) = (&mut self.blocks, &mut self.filled);
         self.sweep.run(
@@ -489,6 +534,9 @@ impl Scratch {
             history.events(),
             |cut, sight| {
                 let at = filled[cut];
+                let Some(row) = asked(cut, at) else {
+                    return Ok(());
+                };
                 finish(
                     plan,
                     shared,
@@ -498,8 +546,7 @@ impl Scratch {
                     at,
                 );
                 for (slot, feature, info) in &shared.custom {
-                    let (past, row) = past(cut, at);
-                    let value = feature.value(&past);
+                    let value = feature.value(&past(cut, row));
                     check_custom(info, value, row)?;
                     blocks[cut][*slot][at % WIDTH] = value;
                 }
@@ -514,21 +561,26 @@ impl Scratch {
         &mut self,
         plan: &Plan,
         shared: &Shared,
+        last: &History<'_>,
         histories: &[History<'_>],
         rows: Range<usize>,
         parts: &mut [Part<'_>],
     ) -> Result<()> {
-        let Some(last) = histories.last() else {
-            return Ok(());
-        };
         self.filled.fill(0);
         for start in rows.clone().step_by(WIDTH) {
             for row in start..rows.end.min(start + WIDTH) {
-                let past = |cut: usize, at| {
+                let customer = last.customers().store_row(row);
+                // The next row of an instant is that of this customer, or of a later one.
+                let asked = |cut: usize, at| {
                     let row = parts[cut].first + parts[cut].done + at;
-                    (histories[cut].customer(row), row)
+                    let customers = histories[cut].customers();
+                    (row < customers.len() && customers.store_row(row) == customer).then_some(row)
                 };
-                self.customer(plan, shared, &last.customer(row), past)?;
+                let filled = &self.filled;
+                if (0..parts.len()).any(|cut| asked(cut, filled[cut]).is_some()) {
+                    let past = |cut: usize, row| histories[cut].customer(row);
+                    self.customer(plan, shared, &last.customer(row), asked, past)?;
+                }
             }
             for ((part, block), filled) in parts.iter_mut().zip(&self.blocks).zip(&mut self.filled)
             {
@@ -563,10 +615,10 @@ fn finish(
     }
     if wants.rhythm || wants.lifecycle {
         let model = instant.model.as_ref();
-        let rhythm = model.and_then(|model| Rhythm::of(sight, model, wants.tail));
+        let rhythm = model.and_then(|model| Rhythm::of(sight, model));
         if wants.rhythm {
             let out = &mut Out::new(&mut block[layout.rhythm.clone()], at);
-            rhythm::finish(sight, rhythm.as_ref(), model, out);
+            rhythm::finish(sight, rhythm.as_ref(), out);
         }
         if wants.lifecycle {
             let out = &mut Out::new(&mut block[layout.lifecycle.clone()], at);

@@ -121,7 +121,7 @@ impl LifecycleSettings {
     fn stage(
         &self,
         p: &Purchases,
-        rhythm: Option<&Rhythm>,
+        rhythm: Option<&Rhythm<'_>>,
         model: Option<&RhythmModel>,
         as_of: i64,
     ) -> f64 {
@@ -151,12 +151,12 @@ impl LifecycleSettings {
         };
         if p.days > 1 && silence <= self.won_back_days {
             let gap = p.last_gap as f64;
-            let tail = |model: &RhythmModel| model.personal(&p.earlier_gaps).tail(gap);
-            if gap > self.lost_days || risk(gap, model.map(tail)) == LAPSED {
+            let tail = model.map(|model| model.last_gap_tail(p));
+            if gap > self.lost_days || risk(gap, tail) == LAPSED {
                 return WON_BACK;
             }
         }
-        risk(silence, rhythm.map(Rhythm::tail))
+        risk(silence, rhythm.map(|rhythm| rhythm.tail))
     }
 }
 
@@ -183,7 +183,7 @@ pub(super) fn needs(out: &mut Vec<Need>) {
 pub(super) fn finish(
     sight: &Sight<'_>,
     settings: &LifecycleSettings,
-    rhythm: Option<&Rhythm>,
+    rhythm: Option<&Rhythm<'_>>,
     model: Option<&RhythmModel>,
     out: &mut Out<'_>,
 ) {

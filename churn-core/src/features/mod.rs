@@ -24,6 +24,7 @@
 
 mod activity;
 mod block;
+mod clock;
 mod engine;
 mod feedback;
 mod holdout;
@@ -53,6 +54,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use activity::ActivitySettings;
+pub use clock::{GapCurve, GapPrior, ShopPace};
 pub use engine::Describer;
 pub use feedback::FeedbackSettings;
 pub use holdout::{Holdout, holdout};
@@ -61,7 +63,7 @@ pub use parts::build_parts;
 pub use population::Population;
 pub use refresh::refresh;
 pub use rfm::{RfmCuts, RfmSettings};
-pub use rhythm::{GapPrior, RhythmSettings};
+pub use rhythm::RhythmSettings;
 pub use running::{RunningSummary, SummaryRow};
 pub use summary::{RfmSummary, SummarySettings, summarize, summarize_observed};
 pub(crate) use summary::{check_log_gaps, check_not_negative, check_rows};
@@ -72,7 +74,7 @@ use crate::error::{Error, Result};
 use crate::events::{CustomerHistory, EventLog, History, Keep};
 use crate::progress::Progress;
 use crate::time::AsOf;
-use engine::{Plan, fill};
+use engine::{Plan, fill, fill_rows};
 use needs::Need;
 use population::Parts;
 
@@ -381,6 +383,29 @@ pub fn build_many(
         tables.extend(table);
     }
     Ok(tables)
+}
+
+/// The features of some customers only: those in these rows of the history at each instant, instants
+/// and rows ascending. One instant's rows behind another's, column by column; each row equals that of
+/// [`build_many`]'s table, bit for bit, since what all customers teach is learned of all of them.
+pub(crate) fn build_rows(
+    log: &EventLog,
+    picks: Vec<(AsOf, Vec<u32>)>,
+    spec: &FeatureSpec,
+    progress: &Progress<'_>,
+) -> Result<(Vec<FeatureInfo>, Vec<f64>)> {
+    let plan = Plan::new(spec, log.channels())?.checked(log.keep())?;
+    let instants: Vec<AsOf> = picks.iter().map(|(as_of, _)| *as_of).collect();
+    debug_assert!(instants.is_sorted());
+    let whole = log.histories(&instants);
+    let Some(last) = whole.last() else {
+        return Ok((plan.into_infos(), Vec::new()));
+    };
+    let populations = Population::learn_many(&whole, spec, plan.parts(), progress)?;
+    let picked = whole.iter().zip(picks);
+    let picked: Vec<History<'_>> = picked.map(|(past, (_, rows))| past.rows(rows)).collect();
+    let values = fill_rows(last, &picked, &plan, &populations, progress)?;
+    Ok((plan.into_infos(), values))
 }
 
 /// The table of one history.

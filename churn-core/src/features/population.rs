@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::activity::is_browsing;
+use super::clock::{self, Bound, GapPrior, Sample};
 use super::rfm::RfmCuts;
-use super::rhythm::{GapPrior, WEIGHT_BOUNDS};
+use super::rhythm::WEIGHT_BOUNDS;
 use super::sweep::{Sight, Sweep, Timeline, Wanted, WindowsWanted};
 use super::touchpoints::ChannelTotals;
 use super::{FeatureSpec, version};
@@ -21,7 +22,7 @@ use crate::time::AsOf;
 /// Customers that one progress report stands for.
 pub(super) const CHUNK: usize = 2048;
 
-/// Everything learned from all customers at once: RFM cuts, the gap prior, mean response rates
+/// Everything learned from all customers at once: RFM cuts, the purchase clock, mean response rates
 /// and which kinds of event there are. Fit it once, store it, and tomorrow's features mean the same
 /// as today's.
 ///
@@ -86,6 +87,7 @@ struct Sums {
     orders: Vec<f64>,
     totals: Vec<f64>,
     gaps: GroupMoments,
+    buyers: Sample,
     channels: ChannelTotals,
     /// Bit *c* is set where an event of code *c* occurs.
     kinds: u32,
@@ -136,7 +138,7 @@ impl Population {
                 all.merge(chunk);
             }
         }
-        Ok(Self::of(all, spec, log.channels(), log.keep()))
+        Ok(Self::of(all, spec, as_of, log.channels(), log.keep()))
     }
 
     /// One population per history, all of one log, in ascending order of their instants.
@@ -152,18 +154,25 @@ impl Population {
         };
         let learned = Sums::of(histories, parts, progress)?
             .into_par_iter()
-            .map(|chunks| {
+            .zip(histories)
+            .map(|(chunks, history)| {
                 let mut all = Sums::new(channels.len());
                 for chunk in &chunks {
                     all.merge(chunk);
                 }
-                Self::of(all, spec, channels, keep)
+                Self::of(all, spec, history.as_of(), channels, keep)
             });
         Ok(learned.collect())
     }
 
     /// What all customers together teach.
-    fn of(mut all: Sums, spec: &FeatureSpec, channels: &[String], keep: &Keep) -> Self {
+    fn of(
+        mut all: Sums,
+        spec: &FeatureSpec,
+        as_of: AsOf,
+        channels: &[String],
+        keep: &Keep,
+    ) -> Self {
         let gaps = all.gaps.prior(spec.rhythm.prior_gaps, WEIGHT_BOUNDS);
         let kinds = EventKind::ALL.into_iter();
         Population {
@@ -174,11 +183,7 @@ impl Population {
                 &mut all.orders,
                 &mut all.totals,
             ),
-            gaps: gaps.map(|prior| GapPrior {
-                mean_days: prior.mean,
-                weight: prior.weight,
-                relative_variance: prior.relative_variance,
-            }),
+            gaps: gaps.map(|moments| clock::fit(&moments, all.buyers, as_of)),
             channels: all.channels.means(channels),
             kinds: kinds
                 .filter(|kind| all.kinds & (1 << kind.code()) != 0)
@@ -279,6 +284,7 @@ impl Sums {
             orders: Vec::new(),
             totals: Vec::new(),
             gaps: GroupMoments::default(),
+            buyers: Sample::default(),
             channels: ChannelTotals::new(channels),
             kinds: 0,
         }
@@ -309,6 +315,8 @@ impl Sums {
         } else {
             0
         };
+        let cuts: Vec<i64> = instants.iter().map(|at| at.instant().micros()).collect();
+        let bounds: Vec<Bound> = cuts.iter().map(|_| Bound::default()).collect();
         let step = progress.step("features.population", n);
         let stopped = AtomicBool::new(false);
         let chunks: Vec<Result<Vec<Sums>>> = (0..n.div_ceil(CHUNK))
@@ -322,12 +330,22 @@ impl Sums {
                     let rows = chunk * CHUNK..n.min((chunk + 1) * CHUNK);
                     let count = rows.len();
                     let mut sums = vec![Sums::new(channels.len()); histories.len()];
+                    let mut buyers = vec![Sample::default(); histories.len()];
                     for row in rows {
-                        let events = last.customer(row).events();
+                        let customer = last.customer(row);
+                        if parts.gaps {
+                            let (id, events) = (customer.id(), customer.events());
+                            Sample::look(&mut buyers, &bounds, &cuts, id, events);
+                        }
+                        let events = customer.events();
                         sweep.run(&timeline, &wanted, events, |cut, sight| {
                             sums[cut].push(&sight, parts);
                             Ok(())
                         })?;
+                    }
+                    for ((sums, buyers), bound) in sums.iter_mut().zip(buyers).zip(&bounds) {
+                        buyers.note(bound);
+                        sums.buyers = buyers;
                     }
                     step.advance(count)
                         .inspect_err(|_| stopped.store(true, Ordering::Relaxed))?;
@@ -369,6 +387,7 @@ impl Sums {
         self.orders.extend_from_slice(&other.orders);
         self.totals.extend_from_slice(&other.totals);
         self.gaps.merge(&other.gaps);
+        self.buyers.merge(&other.buyers);
         self.channels.merge(&other.channels);
         self.kinds |= other.kinds;
     }

@@ -39,6 +39,15 @@ pub(super) struct Gaps {
     pub(super) squares: u64,
 }
 
+impl Gaps {
+    #[inline]
+    pub(super) fn push(&mut self, gap: u64) {
+        self.count += 1;
+        self.sum += gap;
+        self.squares += gap * gap;
+    }
+}
+
 impl Purchases {
     #[inline]
     pub(super) fn push(&mut self, event: &Event) {
@@ -52,9 +61,7 @@ impl Purchases {
                     let gap = (day - self.last_day) as u64;
                     self.earlier_gaps = self.gaps;
                     self.last_gap = gap;
-                    self.gaps.count += 1;
-                    self.gaps.sum += gap;
-                    self.gaps.squares += gap * gap;
+                    self.gaps.push(gap);
                     self.days += 1;
                 }
                 self.last_day = day;

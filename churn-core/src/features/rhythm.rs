@@ -1,21 +1,20 @@
 //! The customer's own purchase rhythm, and how unusual today's silence is.
 //!
-//! Gaps between successive purchase days (UTC, whole days) are taken as gamma distributed with a
-//! personal mean and shape. Few customers have gaps enough of their own, so both are drawn towards
-//! the population (n = number of gaps, x̄ their mean, SS their squared deviations):
+//! Gaps are those between successive purchase days (UTC, whole days). Few customers have gaps enough
+//! of their own, so mean and spread are drawn towards the population (n = number of gaps, SS their
+//! squared deviations):
 //!
 //! ```text
 //! gap_mean   = (Σ gaps + w · m) / (n + w)                  m, w: population mean and its weight
 //! gap_spread = √((SS + s · c² · gap_mean²) / (n − 1 + s))  c²: relative variance of the population
-//! shape      = gap_mean² / gap_spread²                     within [0.01, 10 000]
-//! silence_tail = P(gap ≥ silence) = Q(shape, shape · silence / gap_mean)
 //! ```
 //!
-//! m and w are the credibility mean and weight of Bühlmann & Straub (1970), which is the exact
-//! posterior mean for gamma gaps whose rates are gamma distributed; c² generalises the regularity
-//! estimator of Wheat & Morrison (1990), see `math::stats`. One-time buyers have the population's
-//! mean and shape. The silence of today enters neither, so a longer silence always lowers
-//! `silence_tail`; the price is that customers who left long ago still look like they did before.
+//! m and w are the credibility mean and weight of Bühlmann & Straub (1970); c² generalises the
+//! regularity estimator of Wheat & Morrison (1990), see `math::stats`. When the next purchase is due,
+//! and how unusual the silence is, says the purchase clock (`features/clock`). One-time buyers have
+//! the population's rhythm. The silence of today is not one of the customer's own gaps, so a longer
+//! silence always lowers `silence_tail`; the price is that customers who left long ago still look
+//! like they did before.
 //!
 //! Not for seasonal buying, where a long gap every winter is no sign of anything.
 
@@ -23,13 +22,12 @@ use serde::{Deserialize, Serialize};
 
 use super::FeatureInfo;
 use super::block::Out;
+use super::clock::{Clock, GapPrior, Reading};
 use super::needs::Need;
-use super::purchases::Gaps;
+use super::purchases::{Gaps, Purchases};
 use super::sweep::Sight;
 use crate::error::{Error, Result};
 use crate::events::EventKind;
-use crate::math::gamma_table::GammaQuantiles;
-use crate::math::special::gamma_q;
 use crate::math::stats::squared_deviations;
 
 /// How strongly a customer's rhythm is drawn towards the population's.
@@ -53,10 +51,6 @@ impl Default for RhythmSettings {
 
 /// Bounds of the estimated weight of the mean.
 pub(super) const WEIGHT_BOUNDS: (f64, f64) = (0.5, 20.0);
-/// A gamma shape outside has a spread that whole days cannot show.
-const SHAPES: (f64, f64) = (0.01, 1e4);
-/// Shares of gaps that the two overdue features leave behind them.
-const LEVELS: [f64; 2] = [0.80, 0.95];
 
 impl RhythmSettings {
     pub(super) fn check(&self) -> Result<()> {
@@ -76,42 +70,7 @@ impl RhythmSettings {
     }
 }
 
-/// What the gaps of all customers say about the gaps of one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GapPrior {
-    /// Mean gap of a customer (days).
-    pub mean_days: f64,
-    /// How many own gaps weigh as much as this mean.
-    pub weight: f64,
-    /// Squared ratio of spread to mean within customers; 0 = perfectly regular, 1 = exponential.
-    pub relative_variance: f64,
-}
-
-impl GapPrior {
-    pub(super) fn check(&self) -> Result<()> {
-        for (name, value, least) in [
-            ("mean_days", self.mean_days, 1e-9),
-            ("weight", self.weight, 1e-9),
-            ("relative_variance", self.relative_variance, 0.0),
-        ] {
-            if !(least..=1e15).contains(&value) {
-                return Err(Error::invalid_parameter(
-                    format!("population.gaps.{name}"),
-                    format_args!("{least} to 1e15"),
-                    value,
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
 pub(super) const COUNT: usize = 8;
-/// Positions of the two features that need quantiles, which cost more than the others together.
-pub(super) const OVERDUE: std::ops::Range<usize> = 5..7;
-/// Position of the tail, which is as dear.
-pub(super) const TAIL: usize = 3;
 
 pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
     const NO_RHYTHM: &str = "NaN for those who never bought, and for all if nobody in the population bought on two days; one-time buyers have the population's rhythm";
@@ -134,7 +93,7 @@ pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
         FeatureInfo::new(
             "silence_tail",
             "probability",
-            "probability that a gap of this customer is at least as long as the silence today",
+            "probability that the silence before a customer's return is at least as long as today's, for a customer with such gaps",
         )
         .undefined(NO_RHYTHM)
         .at_least(0.0)
@@ -142,19 +101,19 @@ pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
         FeatureInfo::new(
             "expected_next_days",
             "days",
-            "as_of to the expected next purchase (last purchase + gap_mean); negative = overdue",
+            "as_of to the expected next purchase of a customer who returns; negative = overdue",
         )
         .undefined(NO_RHYTHM),
         FeatureInfo::new(
             "overdue_p80_days",
             "days",
-            "as_of to the instant at which the silence is longer than 80 % of this customer's gaps; negative = already is",
+            "as_of to the instant at which the silence is longer than before 80 % of returns of such a customer; negative = already is",
         )
         .undefined(NO_RHYTHM),
         FeatureInfo::new(
             "overdue_p95_days",
             "days",
-            "as_of to the instant at which the silence is longer than 95 % of this customer's gaps; negative = already is",
+            "as_of to the instant at which the silence is longer than before 95 % of returns of such a customer; negative = already is",
         )
         .undefined(NO_RHYTHM),
         FeatureInfo::new(
@@ -172,121 +131,92 @@ pub(super) fn needs(out: &mut Vec<Need>) {
     out.extend((0..COUNT).map(|_| Need::of([EventKind::Purchase])));
 }
 
-/// Gap distributions of customers under one population.
+/// Rhythms of customers under one population.
 #[derive(Debug, Clone)]
 pub(super) struct RhythmModel {
-    prior: GapPrior,
+    mean_days: f64,
+    weight: f64,
+    relative_variance: f64,
     spread_weight: f64,
-    /// Quantiles over mean by shape, at each of [`LEVELS`]; `None` where nobody asked.
-    quantiles: Option<[GammaQuantiles; 2]>,
-}
-
-/// Gap distribution of one customer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Personal {
-    mean: f64,
-    spread: f64,
-    shape: f64,
+    clock: Clock,
 }
 
 impl RhythmModel {
-    pub(super) fn new(prior: &GapPrior, settings: &RhythmSettings, with_quantiles: bool) -> Self {
+    pub(super) fn new(prior: &GapPrior, settings: &RhythmSettings) -> Self {
         RhythmModel {
-            prior: *prior,
+            mean_days: prior.mean_days,
+            weight: prior.weight,
+            relative_variance: prior.relative_variance,
             spread_weight: settings.spread_prior_gaps,
-            quantiles: with_quantiles
-                .then(|| LEVELS.map(|level| GammaQuantiles::new(level, SHAPES.0, SHAPES.1))),
+            clock: Clock::new(prior),
         }
     }
 
-    pub(super) fn personal(&self, gaps: &Gaps) -> Personal {
+    /// Mean and spread of a customer's gaps.
+    fn personal(&self, gaps: &Gaps) -> (f64, f64) {
         let n = gaps.count as f64;
-        let prior = &self.prior;
-        let mean = (gaps.sum as f64 + prior.weight * prior.mean_days) / (n + prior.weight);
+        let mean = (gaps.sum as f64 + self.weight * self.mean_days) / (n + self.weight);
         let relative = if gaps.count < 2 {
-            prior.relative_variance
+            self.relative_variance
         } else {
             let own = squared_deviations(gaps.count, gaps.sum, gaps.squares) / (mean * mean);
-            (own + self.spread_weight * prior.relative_variance) / (n - 1.0 + self.spread_weight)
+            (own + self.spread_weight * self.relative_variance) / (n - 1.0 + self.spread_weight)
         };
-        Personal {
-            mean,
-            spread: mean * relative.sqrt(),
-            shape: shape(relative),
-        }
+        (mean, mean * relative.sqrt())
     }
-}
 
-impl Personal {
-    /// Probability of a gap at least as long as `days`.
-    pub(super) fn tail(&self, days: f64) -> f64 {
-        gamma_q(self.shape, self.shape * days / self.mean)
+    /// How unusual the last gap was when it ended, as the gaps before it had it; only where there
+    /// is one.
+    pub(super) fn last_gap_tail(&self, purchases: &Purchases) -> f64 {
+        self.clock.tail(&self.clock.read_last_gap(purchases))
     }
-}
-
-fn shape(relative_variance: f64) -> f64 {
-    (1.0 / relative_variance).clamp(SHAPES.0, SHAPES.1)
 }
 
 /// A buyer's rhythm at an instant, computed once for all who ask.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rhythm {
-    personal: Personal,
-    silence: f64,
-    tail: Option<f64>,
+pub(super) struct Rhythm<'m> {
+    model: &'m RhythmModel,
+    reading: Reading,
+    /// Probability that a silence before a return is at least as long as today's.
+    pub(super) tail: f64,
 }
 
-impl Rhythm {
-    /// `None` for those who never bought; `with_tail` where the tail will be asked for anyway.
-    pub(super) fn of(sight: &Sight<'_>, model: &RhythmModel, with_tail: bool) -> Option<Self> {
+impl<'m> Rhythm<'m> {
+    /// `None` for those who never bought.
+    #[inline]
+    pub(super) fn of(sight: &Sight<'_>, model: &'m RhythmModel) -> Option<Self> {
         let purchases = &sight.state.purchases;
         if purchases.days == 0 {
             return None;
         }
-        let personal = model.personal(&purchases.gaps);
-        let silence = purchases.silence(sight.as_of());
+        let reading = model.clock.read(purchases, sight.as_of());
         Some(Rhythm {
-            personal,
-            silence,
-            tail: with_tail.then(|| personal.tail(silence)),
+            model,
+            reading,
+            tail: model.clock.tail(&reading),
         })
-    }
-
-    /// Probability that a gap is at least as long as the silence today.
-    #[inline]
-    pub(super) fn tail(&self) -> f64 {
-        self.tail
-            .unwrap_or_else(|| self.personal.tail(self.silence))
     }
 }
 
-/// `rhythm` and `model` are `None` where there is no rhythm.
-pub(super) fn finish(
-    sight: &Sight<'_>,
-    rhythm: Option<&Rhythm>,
-    model: Option<&RhythmModel>,
-    out: &mut Out<'_>,
-) {
-    out.set(2, sight.state.purchases.gaps.count as f64);
+/// `rhythm` is `None` where there is none.
+pub(super) fn finish(sight: &Sight<'_>, rhythm: Option<&Rhythm<'_>>, out: &mut Out<'_>) {
+    let gaps = &sight.state.purchases.gaps;
+    out.set(2, gaps.count as f64);
     let bought = sight.lines_by_month().map(|lines| lines > 0);
     let regular_then_silent = bought == [false, true, true, true];
     out.set(7, f64::from(u8::from(regular_then_silent)));
-    let (Some(rhythm), Some(model)) = (rhythm, model) else {
+    let Some(rhythm) = rhythm else {
         for j in [0, 1, 3, 4, 5, 6] {
             out.set(j, f64::NAN);
         }
         return;
     };
-    let (personal, silence) = (&rhythm.personal, rhythm.silence);
-    out.set(0, personal.mean);
-    out.set(1, personal.spread);
-    out.set(3, rhythm.tail.unwrap_or(f64::NAN));
-    out.set(4, personal.mean - silence);
-    if let Some(quantiles) = &model.quantiles {
-        for (j, quantiles) in OVERDUE.zip(quantiles) {
-            let quantile = quantiles.over_shape(personal.shape) * personal.mean;
-            out.set(j, quantile - silence);
-        }
+    let (mean, spread) = rhythm.model.personal(gaps);
+    out.set(0, mean);
+    out.set(1, spread);
+    out.set(3, rhythm.tail);
+    for (j, days) in (4..7).zip(rhythm.model.clock.due(&rhythm.reading)) {
+        out.set(j, days);
     }
 }
 
@@ -295,7 +225,7 @@ mod tests {
     use super::*;
     use crate::features::testing::{column, log};
     use crate::features::{FeatureSpec, FeatureTable, build};
-    use crate::math::special::gamma_quantile;
+    use crate::math::distributions::beta_cdf;
     use crate::{AsOf, EventLog, Timestamp};
 
     fn table(log: &EventLog, as_of: &str, rhythm: RhythmSettings) -> FeatureTable {
@@ -331,22 +261,30 @@ mod tests {
         close("gap_mean", 0, 15.0);
         close("gap_spread", 0, spread);
         close("gaps", 0, 2.0);
-        close("expected_next_days", 0, 5.0);
-        let own = 225.0 / (spread * spread);
-        close("silence_tail", 0, gamma_q(own, own * 10.0 / 15.0));
-        close(
-            "overdue_p95_days",
-            0,
-            gamma_quantile(0.95, own) * 15.0 / own - 10.0,
-        );
+        assert!((column(&table, "expected_next_days")[0] - 5.0).abs() < 0.1);
+        // Gamma gaps of this shape, whose rate is gamma distributed: I(1 + (n + 2) k, k).
+        let tail = |n: f64, relative: f64| {
+            beta_cdf(
+                (n + 2.0) / (n + 2.0 + relative),
+                1.0 + (n + 2.0) * shape,
+                shape,
+            )
+        };
+        let at = |name: &str, row: usize| column(&table, name)[row];
+        for (row, n, silence) in [(0, 2.0, 10.0), (1, 0.0, 40.0)] {
+            for (name, level) in [("overdue_p80_days", 0.2), ("overdue_p95_days", 0.05)] {
+                let got = tail(n, (at(name, row) + silence) / 15.0);
+                assert!((got - level).abs() < 1e-10, "{name} {row}: {got}");
+            }
+            // Between the levels of the curve lie straight lines.
+            let got = at("silence_tail", row);
+            assert!(
+                (got - tail(n, silence / 15.0)).abs() < 0.005,
+                "{row}: {got}"
+            );
+        }
         close("gap_mean", 1, 15.0);
         close("gap_spread", 1, 15.0 / shape.sqrt());
-        close("silence_tail", 1, gamma_q(shape, shape * 40.0 / 15.0));
-        close(
-            "overdue_p80_days",
-            1,
-            gamma_quantile(0.8, shape) * 15.0 / shape - 40.0,
-        );
         assert!(column(&table, "gap_mean")[2].is_nan());
         close("gaps", 2, 0.0);
     }
@@ -361,7 +299,7 @@ mod tests {
         let early = table(&log, "2020-03-20", RhythmSettings::default());
         assert!((column(&early, "gap_mean")[0] - 30.0).abs() < 1e-12);
         assert_eq!(column(&early, "gap_spread"), [0.0]);
-        assert!(column(&early, "silence_tail")[0] > 0.999);
+        assert!(column(&early, "silence_tail")[0] > 0.99);
         let late = table(&log, "2020-04-10", RhythmSettings::default());
         assert!(column(&late, "silence_tail")[0] < 1e-9);
         assert!((column(&late, "overdue_p95_days")[0] + 10.0).abs() < 0.6);

@@ -215,6 +215,22 @@ impl FeatureTable {
         }
         FeatureTable::from_columns(self.customers.clone(), self.as_of, features, values)
     }
+
+    /// The table with the columns of another one behind its own.
+    ///
+    /// # Errors
+    /// `Misaligned` for a table of other customers or of another instant; `InvalidParameter` for a
+    /// name that both have.
+    pub fn joined(mut self, other: &FeatureTable) -> Result<FeatureTable> {
+        if other.as_of != self.as_of {
+            return Err(Error::misaligned("table.as_of", self.as_of, other.as_of));
+        }
+        self.customers
+            .check_same(&other.customers, "table.customers")?;
+        self.features.extend_from_slice(&other.features);
+        self.values.extend_from_slice(&other.values);
+        FeatureTable::from_columns(self.customers, self.as_of, self.features, self.values)
+    }
 }
 
 impl fmt::Debug for FeatureTable {
@@ -255,5 +271,13 @@ mod tests {
             ErrorKind::LengthMismatch
         );
         assert!(make(&["a", "a"], vec![0.0; 4]).is_err());
+        let other = make(&["c"], vec![5.0, 6.0]).unwrap();
+        let both = table.clone().joined(&other).unwrap();
+        assert_eq!(both.column("c").unwrap(), [5.0, 6.0]);
+        assert_eq!(both.features().len(), 3);
+        assert!(both.joined(&other).is_err());
+        let single = FeatureTable::from_columns(Customers::from_ints([1]), as_of, vec![], vec![]);
+        let error = table.joined(&single.unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Misaligned);
     }
 }

@@ -3,8 +3,8 @@
 pub(crate) mod checksum;
 pub(crate) mod distributions;
 pub(crate) mod eigen;
-pub(crate) mod gamma_table;
 pub(crate) mod gauss;
+pub(crate) mod incomplete_beta;
 pub(crate) mod linalg;
 pub(crate) mod optimize;
 pub(crate) mod random;

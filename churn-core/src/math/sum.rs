@@ -31,9 +31,9 @@ impl<const DIGITS: u32> FixedSum<DIGITS> {
         self.0 = self.0.saturating_add(Self::fixed(term));
     }
 
-    /// Takes back a term that was added.
-    pub(crate) fn remove(&mut self, term: f64) {
-        self.0 = self.0.saturating_sub(Self::fixed(term));
+    /// Takes back terms that were added, by their sum.
+    pub(crate) fn take(&mut self, terms: Self) {
+        self.0 = self.0.saturating_sub(terms.0);
     }
 
     pub(crate) fn merge(&mut self, other: Self) {

@@ -52,7 +52,7 @@ impl Default for Bootstrap {
 }
 
 /// A measure with its interval.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// The measure of all rows.
     pub estimate: f64,
@@ -121,7 +121,7 @@ impl Bootstrap {
         })
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         if !(20..=1_000_000).contains(&self.replicates) {
             return Err(Error::invalid_parameter(
                 "bootstrap.replicates",

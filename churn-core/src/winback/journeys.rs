@@ -137,7 +137,8 @@ impl WinBackSettings {
     /// Runs journeys over the days from `from` (inclusive) to `to` (exclusive) of a log. Days after
     /// its last event are a forecast for customers who stay silent.
     ///
-    /// Cut points, priors and rates are learned from the history before `from` and stay; each day
+    /// Cut points, priors, rates and the model of buying are learned from the history before `from`
+    /// and stay; each day
     /// only the features are built that journeys and playbook read, for the customers for whom
     /// something may be decided.
     ///
@@ -203,6 +204,10 @@ impl WinBackSettings {
             false => Some(Population::fit(&log.history(from), &sight.spec)?),
         };
         let quiet = Progress::none();
+        let lifetime = match &self.lifetime {
+            None => None,
+            Some(asked) => Some((asked, asked.fit(&log.history(from), progress)?)),
+        };
         let describe = |history: &History<'_>| {
             let Some(population) = &population else {
                 return Err(Error::not_enough_data(
@@ -211,8 +216,17 @@ impl WinBackSettings {
                     "nothing",
                 ));
             };
-            let features = features::build_with(history, &sight.spec, population, &quiet)?;
-            let scores = self.scorecard.score(&features)?;
+            let mut features = features::build_with(history, &sight.spec, population, &quiet)?;
+            let mut by_lifetime = None;
+            if let Some((asked, model)) = &lifetime {
+                let (answers, scores) = asked.describe(model, history, &quiet)?;
+                features = features.joined(&answers)?;
+                by_lifetime = asked.scores.then_some(scores);
+            }
+            let scores = match by_lifetime {
+                Some(scores) => scores,
+                None => self.scorecard.score(&features)?,
+            };
             let mut segments = vec![self.risk_tiers.assign(&scores)?];
             if sight.segmentations.grid {
                 segments.push(self.grid.assign(&features)?);
@@ -238,6 +252,7 @@ impl WinBackSettings {
     ) -> Result<Vocabulary> {
         let mut vocabulary = Vocabulary::new()
             .with_features(&spec.selected(channels)?)?
+            .with_features(&self.lifetime_features())?
             .with_segmentation("risk_tier", &RiskTiers::LABELS)?;
         if segmentations.grid {
             let rules = self.grid.rules.iter().map(|rule| rule.label.as_str());

@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::events::EventLog;
-use crate::features::{self, FeatureSpec, FeatureTable, LIFECYCLE_STAGES, Population};
+use crate::features::{self, FeatureInfo, FeatureSpec, FeatureTable, LIFECYCLE_STAGES, Population};
 use crate::progress::Progress;
+use crate::scoring::lifetime::{LifetimeModel, LifetimeScoring};
 use crate::scoring::{Scorecard, Scores};
 use crate::segments::{self, Grid, NO_PURCHASE, RiskTiers, SegmentProfile, Segments};
 use crate::strategy::{
@@ -41,6 +42,12 @@ use crate::time::AsOf;
 ///     channels = [{ channel = "sms", max_per_day = 400 }]
 /// "#)?;
 /// assert!(settings.optimize.is_some());
+///
+/// // Probabilities from a model of buying, fitted on the shop itself.
+/// let settings: WinBackSettings = churn_core::settings::from_toml("winback", r#"
+///     lifetime = { horizon_days = 60, model = { family = "pareto_nbd" } }
+/// "#)?;
+/// assert!(settings.lifetime.is_some_and(|lifetime| lifetime.scores));
 /// # Ok::<(), churn_core::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -50,6 +57,11 @@ pub struct WinBackSettings {
     pub features: FeatureSpec,
     /// How features become a churn probability.
     pub scorecard: Scorecard,
+    /// Where given, a model of buying is fitted on the purchases of the log: its answers are
+    /// features behind the others, which conditions may name, and, unless it says otherwise, its
+    /// probabilities take the place of the scorecard's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<LifetimeScoring>,
     /// Where high, medium and low risk meet.
     pub risk_tiers: RiskTiers,
     /// The named segments of RFM scores; conditions know them by the name of the grid.
@@ -85,9 +97,16 @@ impl WinBackSettings {
         segments.push(NO_PURCHASE);
         Vocabulary::new()
             .with_features(&self.features.selected(channels)?)?
+            .with_features(&self.lifetime_features())?
             .with_segmentation("risk_tier", &RiskTiers::LABELS)?
             .with_segmentation("lifecycle", &LIFECYCLE_STAGES)?
             .with_segmentation(&self.grid.name, &segments)
+    }
+
+    fn lifetime_features(&self) -> Vec<FeatureInfo> {
+        self.lifetime
+            .as_ref()
+            .map_or_else(Vec::new, LifetimeScoring::features)
     }
 
     /// The playbook, read and checked against [`vocabulary`](Self::vocabulary).
@@ -111,6 +130,8 @@ pub struct WinBack {
     pub features: FeatureTable,
     /// What all customers together taught: cut points and priors, re-usable tomorrow.
     pub population: Population,
+    /// The model of buying that was fitted, if the settings ask for one.
+    pub lifetime: Option<LifetimeModel>,
     /// Churn probabilities with reasons.
     pub scores: Scores,
     /// Risk tiers.
@@ -124,7 +145,7 @@ pub struct WinBack {
 }
 
 impl WinBack {
-    /// Runs features, scorecard, segments and playbook on the past of a log.
+    /// Runs features, scorecard or model of buying, segments and playbook on the past of a log.
     ///
     /// # Errors
     /// Those of the steps; the playbook is read and checked before anything is computed.
@@ -156,11 +177,14 @@ impl WinBack {
         progress: &Progress<'_>,
     ) -> Result<WinBack> {
         settings.scorecard.check()?;
-        let score = |features: &FeatureTable| settings.scorecard.score_observed(features, progress);
-        Self::run_with(log, as_of, settings, score, progress)
+        let score = |features: &FeatureTable, by_lifetime: Option<Scores>| match by_lifetime {
+            Some(scores) => Ok(scores),
+            None => settings.scorecard.score_observed(features, progress),
+        };
+        Self::flow(log, as_of, settings, score, progress)
     }
 
-    /// The same with churn probabilities of another method than the scorecard, such as a learned
+    /// The same with churn probabilities of another method than the settings', such as a learned
     /// model: `score` is asked once about the table of features.
     ///
     /// # Errors
@@ -185,18 +209,40 @@ impl WinBack {
         score: impl FnOnce(&FeatureTable) -> Result<Scores>,
         progress: &Progress<'_>,
     ) -> Result<WinBack> {
+        Self::flow(log, as_of, settings, |table, _| score(table), progress)
+    }
+
+    /// `score` is also told the probabilities of the model of buying, if the settings ask for them.
+    fn flow(
+        log: &EventLog,
+        as_of: AsOf,
+        settings: &WinBackSettings,
+        score: impl FnOnce(&FeatureTable, Option<Scores>) -> Result<Scores>,
+        progress: &Progress<'_>,
+    ) -> Result<WinBack> {
         let playbook = settings.load_playbook(log.channels())?;
         settings.risk_tiers.check()?;
         settings.grid.check()?;
+        if let Some(lifetime) = &settings.lifetime {
+            lifetime.check()?;
+        }
         if let Some(optimize) = &settings.optimize {
             optimize.constraints.check(&playbook)?;
             optimize.value.check()?;
         }
 
         let history = log.history(as_of);
-        let (features, population) =
+        let (mut features, population) =
             features::build_observed(&history, &settings.features, progress)?;
-        let scores = score(&features)?;
+        let (mut lifetime, mut by_lifetime) = (None, None);
+        if let Some(asked) = &settings.lifetime {
+            let model = asked.fit(&history, progress)?;
+            let (answers, scores) = asked.describe(&model, &history, progress)?;
+            features = features.joined(&answers)?;
+            by_lifetime = asked.scores.then_some(scores);
+            lifetime = Some(model);
+        }
+        let scores = score(&features, by_lifetime)?;
         let risk_tier = settings.risk_tiers.assign(&scores)?;
         let rfm_segment = settings.grid.assign(&features)?;
         let lifecycle = segments::lifecycle(&features)?;
@@ -208,6 +254,7 @@ impl WinBack {
         Ok(WinBack {
             features,
             population,
+            lifetime,
             scores,
             risk_tier,
             rfm_segment,

@@ -4,7 +4,7 @@
     python witness.py --write    write what is computed here into the files
 
 Written from the documented definitions, with DuckDB for counting and adding, numpy for numbers
-and scipy for gamma distributions. Needs duckdb, numpy, scipy and lifetimes.
+and scipy for the purchase clock (`purchase_clock.py`). Needs duckdb, numpy, scipy and lifetimes.
 """
 
 import importlib.util
@@ -21,9 +21,11 @@ import duckdb
 import numpy as np
 from scipy.optimize import brentq
 from scipy import stats
-from scipy.stats import gamma
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+from purchase_clock import Clock, learn  # noqa: E402
+
 ROOMS = HERE.parent.parent / "src"
 DAY = 86_400_000_000
 UNITS = {"day": DAY, "second": 1_000_000, "millisecond": 1_000, "microsecond": 1}
@@ -170,12 +172,16 @@ class Past:
     def count(self, source: str) -> np.ndarray:
         return np.nan_to_num(self.column("count(*)", source))
 
-    def gaps(self, customer: int) -> list[int]:
+    def days(self, customer: int) -> list[int]:
+        """Days of purchase, ascending."""
         days = self.db.execute(
             f"select distinct t // {DAY} d from e where kind = 'purchase' and c = ? order by d",
             [customer],
         ).fetchall()
-        days = [day for (day,) in days]
+        return [day for (day,) in days]
+
+    def gaps(self, customer: int) -> list[int]:
+        days = self.days(customer)
         return [b - a for a, b in zip(days, days[1:], strict=False)]
 
 
@@ -222,19 +228,15 @@ def gap_prior(groups: list[list[int]], weight: float | None) -> dict | None:
     }
 
 
-class Rhythm:
-    """Gamma distributed gaps, drawn towards the population's."""
-
-    def __init__(self, gaps: list[int], prior: dict, spread_prior: float) -> None:
-        n, m = len(gaps), prior["weight"]
-        self.mean = (sum(gaps) + m * prior["mean_days"]) / (n + m)
-        relative = prior["relative_variance"]
-        if n >= 2:
-            own = float(np.var(gaps) * n) / self.mean**2
-            relative = (own + spread_prior * relative) / (n - 1 + spread_prior)
-        self.spread = self.mean * math.sqrt(relative)
-        shape = min(max(1 / relative if relative else math.inf, 0.01), 1e4)
-        self.gap = gamma(shape, scale=self.mean / shape)
+def rhythm(gaps: list[int], prior: dict, spread_prior: float) -> tuple[float, float]:
+    """Mean and spread of gaps, drawn towards the population's."""
+    n, m = len(gaps), prior["weight"]
+    mean = (sum(gaps) + m * prior["mean_days"]) / (n + m)
+    relative = prior["relative_variance"]
+    if n >= 2:
+        own = float(np.var(gaps) * n) / mean**2
+        relative = (own + spread_prior * relative) / (n - 1 + spread_prior)
+    return mean, mean * math.sqrt(relative)
 
 
 def population(past: Past, spec: dict) -> dict:
@@ -256,6 +258,11 @@ def population(past: Past, spec: dict) -> dict:
             ),
         )
         answers[channel] = float(each.sum())
+    days = [past.days(c) for c in range(len(past.customers))]
+    prior = gap_prior(
+        [past.gaps(c) for c in range(len(past.customers))],
+        spec.get("rhythm", {}).get("prior_gaps"),
+    )
     return {
         "version": 1,
         "rfm": {
@@ -265,10 +272,7 @@ def population(past: Past, spec: dict) -> dict:
             "orders": own("frequency_cuts", "count(*)", "orders"),
             "total_value": own("monetary_cuts", "sum(value)", buys),
         },
-        "gaps": gap_prior(
-            [past.gaps(c) for c in range(len(past.customers))],
-            spec.get("rhythm", {}).get("prior_gaps"),
-        ),
+        "gaps": prior and learn([own for own in days if own], past.as_of, prior),
         "channels": {channel: answers[channel] / n for channel, n in sorted(sent.items())},
         "kinds": past.kinds,
     }
@@ -314,22 +318,23 @@ def features(past: Past, spec: dict, known: dict) -> dict[str, list[float]]:
     # Rhythm.
     gaps = [past.gaps(c) for c in range(n)]
     spread_prior = spec.get("rhythm", {}).get("spread_prior_gaps", 5.0)
-    rhythms: list[Rhythm | None] = [None] * n
-    if known["gaps"]:
-        rhythms = [
-            Rhythm(gaps[c], known["gaps"], spread_prior) if bought[c] else None for c in range(n)
-        ]
+    bought_days = [past.days(c) for c in range(n)]
+    last = np.nan_to_num(past.column("max(t)")) / DAY
+    clock = Clock(known["gaps"]) if known["gaps"] else None
+    quiet = [clock.silence(last[c], as_of / DAY) if clock and bought[c] else NAN for c in range(n)]
 
-    def rhythm(value) -> np.ndarray:
-        return np.array([value(r, silence[c]) if r else NAN for c, r in enumerate(rhythms)])
+    def each(count: int, value) -> np.ndarray:
+        rows = [value(c) if clock and bought[c] else [NAN] * count for c in range(n)]
+        return np.array(rows, float).reshape(n, count).T
 
-    out["gap_mean"] = rhythm(lambda r, s: r.mean)
-    out["gap_spread"] = rhythm(lambda r, s: r.spread)
+    out["gap_mean"], out["gap_spread"] = each(
+        2, lambda c: rhythm(gaps[c], known["gaps"], spread_prior)
+    )
     out["gaps"] = np.array([len(g) for g in gaps], float)
-    out["silence_tail"] = rhythm(lambda r, s: r.gap.sf(s))
-    out["expected_next_days"] = rhythm(lambda r, s: r.mean - s)
-    out["overdue_p80_days"] = rhythm(lambda r, s: r.gap.ppf(0.80) - s)
-    out["overdue_p95_days"] = rhythm(lambda r, s: r.gap.ppf(0.95) - s)
+    (out["silence_tail"],) = each(1, lambda c: [clock.tail(bought_days[c], quiet[c])])
+    out["expected_next_days"], out["overdue_p80_days"], out["overdue_p95_days"] = each(
+        3, lambda c: clock.due(bought_days[c], quiet[c])
+    )
     months = [
         np.nan_to_num(
             past.column(
@@ -428,9 +433,8 @@ def features(past: Past, spec: dict, known: dict) -> dict[str, list[float]]:
         "slipping_days": 60, "lapsed_days": 90, "lost_days": 365,
     } | spec.get("lifecycle", {})
 
-    def risk(days_silent: float, own: list[int]) -> int:
-        if known["gaps"]:
-            tail = Rhythm(own, known["gaps"], spread_prior).gap.sf(days_silent)
+    def risk(days_silent: float, tail: float) -> int:
+        if clock:
             lapsed = tail < 1 - rules["lapsed_level"]
             slipping = tail < 1 - rules["slipping_level"]
         else:
@@ -447,9 +451,11 @@ def features(past: Past, spec: dict, known: dict) -> dict[str, list[float]]:
         if not own and out["age"][c] <= rules["new_days"]:
             return 1
         if own and s <= rules["won_back_days"]:
-            if own[-1] > rules["lost_days"] or risk(own[-1], own[:-1]) == 4:
+            earlier = bought_days[c][:-1]
+            tail = clock.tail(earlier, clock.silence(*bought_days[c][-2:])) if clock else NAN
+            if own[-1] > rules["lost_days"] or risk(own[-1], tail) == 4:
                 return 6
-        return risk(s, own)
+        return risk(s, out["silence_tail"][c])
 
     out["lifecycle_stage"] = np.array([stage(c) for c in range(n)], float)
     wanted = spec.get("features") or list(out)

@@ -69,6 +69,7 @@ __all__ = [
     "FittedModel",
     "Grid",
     "HazardCurve",
+    "Holdout",
     "Journey",
     "JourneyEngine",
     "JourneyOutcome",
@@ -90,6 +91,7 @@ __all__ = [
     "Retention",
     "RfmSummary",
     "RiskTiers",
+    "RunningSummary",
     "Scorecard",
     "Scores",
     "Segments",
@@ -131,6 +133,7 @@ __all__ = [
     "lifecycle",
     "lifecycle_over_time",
     "lift_at",
+    "likelihood_ratio",
     "log_loss",
     "logrank",
     "lot",
@@ -150,6 +153,7 @@ __all__ = [
     "psi",
     "purchase_gaps",
     "rate",
+    "rate_interval",
     "reliability_curve",
     "replay",
     "retention",
@@ -163,6 +167,7 @@ __all__ = [
     "uplift_at_k",
     "uplift_calibration",
     "uplift_curve",
+    "uplift_intervals",
     "uplift_metrics",
     "uplift_out_of_fold",
     "variation",
@@ -516,10 +521,11 @@ class Population:
 
 @final
 class RfmSummary(Table):
-    """``customer``, ``frequency``, ``recency``, ``age`` and ``monetary_value`` of all customers.
+    """``customer``, ``frequency``, ``recency``, ``age``, ``monetary_value`` and ``log_gaps``.
 
     Frequency counts repeat purchases, recency runs from the first to the last purchase, age from
-    the first purchase to ``as_of``; monetary value is the mean value of repeat purchases.
+    the first purchase to ``as_of``; monetary value is the mean value of repeat purchases, log gaps
+    the sum of the logarithms of the gaps between purchases.
     """
 
     @property
@@ -531,6 +537,33 @@ class RfmSummary(Table):
     @property
     def unit_days(self) -> float:
         """Days per unit of recency and age."""
+    def holdout(
+        self, log: EventLog, as_of: Instant, **settings: Unpack[SummarySettings]
+    ) -> Holdout:
+        """What these customers bought after ``as_of`` of the summary and before this one."""
+
+@final
+class Holdout(Table):
+    """``customer``, ``frequency`` and ``monetary_value`` of what came after a summary."""
+
+    @property
+    def duration(self) -> float:
+        """Length of the holdout in units of the summary."""
+
+@final
+class RunningSummary:
+    """One customer's summary, brought up to date by each new order."""
+
+    def __new__(cls, time: Instant, **settings: Unpack[SummarySettings]) -> RunningSummary: ...
+    def add(self, time: Instant, value: float) -> None:
+        """Adds a purchase, no earlier than the period of the last one."""
+    def row(self, as_of: Instant) -> dict[str, float]:
+        """The customer's row of the summary as of an instant after the last purchase."""
+    @staticmethod
+    def from_json(text: str) -> RunningSummary:
+        """Reads a stored running summary and checks it."""
+    def to_json(self) -> str:
+        """The running summary as JSON."""
 
 @final
 class Scorecard:
@@ -1047,6 +1080,9 @@ class WinBack:
     def features(self) -> FeatureTable:
         """What describes each customer."""
     @property
+    def lifetime(self) -> LifetimeModel | None:
+        """The model of buying that was fitted, if the settings ask for one."""
+    @property
     def scores(self) -> Scores:
         """Churn probabilities with reasons."""
     @property
@@ -1441,6 +1477,9 @@ class TrainingData(Table):
     @property
     def target(self) -> npt.NDArray[np.float64]:
         """The labels: 1 = churned, 0 = stayed."""
+    @property
+    def silence(self) -> dict[str, int]:
+        """Features that tell the silence: 1 where they grow with it, -1 where they fall."""
     @property
     def groups(self) -> npt.NDArray[np.float64]:
         """A number for each row that is the same for rows of the same customer."""
@@ -1876,6 +1915,17 @@ def uplift_metrics(
 ) -> dict[str, Any]:
     """Every uplift metric of a ranking, each under the name of its definition."""
 
+def uplift_intervals(
+    score: Sequence[float] | npt.NDArray[Any],
+    treated: Sequence[Any] | npt.NDArray[Any],
+    outcome: Sequence[float] | npt.NDArray[Any],
+    *,
+    k: float = 0.3,
+    buckets: int = 30,
+    **bootstrap: Any,
+) -> dict[str, dict[str, float]]:
+    """Intervals of every uplift metric of a ranking by drawing its units anew."""
+
 def uplift_curve(
     score: Sequence[float] | npt.NDArray[Any],
     treated: Sequence[Any] | npt.NDArray[Any],
@@ -1915,6 +1965,15 @@ def rate(
 ) -> float:
     """Weighted area under the TOC."""
 
+def rate_interval(
+    score: Sequence[float] | npt.NDArray[Any],
+    effect: Sequence[float] | npt.NDArray[Any],
+    *,
+    weighting: Literal["autoc", "qini"] | None = None,
+    **bootstrap: Any,
+) -> dict[str, float]:
+    """The interval of a RATE by drawing its units anew."""
+
 def cost_curve(
     arms: int,
     expected: Sequence[float] | npt.NDArray[Any],
@@ -1940,6 +1999,14 @@ class UpliftModel:
         """Fits the effect of every treatment against the control."""
     def predict(self, data: Any) -> dict[str, Any]:
         """Effects and, where the method has them, standard errors."""
+    def to_bytes(self) -> bytes:
+        """The model as bytes, readable by every language of the library."""
+    @staticmethod
+    def from_bytes(bytes: bytes) -> UpliftModel:
+        """Reads a model and checks it."""
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns of training."""
     @property
     def treatments(self) -> int:
         """Number of treatments besides the control."""
@@ -1975,6 +2042,15 @@ class LifetimeModel:
     ) -> LifetimeModel:
         """Fits by maximum likelihood on a summary or on columns frequency, recency and age."""
     @staticmethod
+    def from_parameters(
+        family: str,
+        parameters: Sequence[float],
+        *,
+        unit_days: float = 1.0,
+        regularity: int = 1,
+    ) -> LifetimeModel:
+        """A model with known parameters, in the order of the papers."""
+    @staticmethod
     def from_json(text: str) -> LifetimeModel:
         """Reads a stored model and checks it."""
     def to_json(self) -> str:
@@ -1990,12 +2066,22 @@ class LifetimeModel:
         """Length of the unit of time in days."""
     @property
     def parameters(self) -> dict[str, float]:
-        """Parameters by name."""
+        """Parameters by name, then the coefficients of covariates."""
     @property
     def estimate(self) -> dict[str, Any] | None:
-        """Likelihood, standard errors, certificate and what lies at a boundary; None if parameters
-        were given.
+        """Likelihood, standard errors, certificate, AIC, BIC and what lies at a boundary; None if
+        parameters were given.
         """
+    def answers(
+        self,
+        data: Any,
+        horizon: float,
+        *,
+        level: float | None = None,
+        most: int = 0,
+        covariates: Any = None,
+    ) -> Table:
+        """All answers about each customer as a table, with limits where a level is given."""
     def probability_alive(self, data: Any, *, covariates: Any = None) -> npt.NDArray[Any]:
         """Probability that each customer has not left for good."""
     def expected_purchases(
@@ -2014,12 +2100,34 @@ class LifetimeModel:
         self, data: Any, horizon: float, *, level: float = 0.95, covariates: Any = None
     ) -> list[npt.NDArray[Any]]:
         """Expected purchases within a horizon with the limits of their interval."""
+    def no_purchase_interval(
+        self, data: Any, horizon: float, *, level: float = 0.95, covariates: Any = None
+    ) -> list[npt.NDArray[Any]]:
+        """Probability of no purchase within a horizon with the limits of its interval."""
+    def alive_interval(
+        self, data: Any, *, level: float = 0.95, covariates: Any = None
+    ) -> list[npt.NDArray[Any]]:
+        """Probability alive with the limits of its interval."""
     def score(self, summary: RfmSummary, horizon_days: int) -> Scores:
         """Churn probabilities of all customers of a summary, with reasons."""
-    def features(self, summary: RfmSummary, horizon_days: int) -> FeatureTable:
-        """The answers as features of all customers of a summary."""
-    def customer_value(self, data: Any, spend: SpendModel, **value: Any) -> npt.NDArray[Any]:
+    def features(
+        self, summary: RfmSummary, horizon_days: int, *, customers: Any = None
+    ) -> FeatureTable:
+        """The answers as features of all customers of a summary, or of these, who include them."""
+    def customer_value(
+        self, data: Any, spend: SpendModel, *, covariates: Any = None, **value: Any
+    ) -> npt.NDArray[Any]:
         """Discounted value of each customer; settings horizon_days, discount_rate, margin, …"""
+    def customer_value_interval(
+        self,
+        data: Any,
+        spend: SpendModel,
+        *,
+        level: float = 0.95,
+        covariates: Any = None,
+        **value: Any,
+    ) -> list[npt.NDArray[Any]]:
+        """The same with the limits of its interval."""
 
 @final
 class SpendModel:
@@ -2028,6 +2136,9 @@ class SpendModel:
     @staticmethod
     def fit(data: Any, *, progress: Progress | None = None, **gamma_gamma: Any) -> SpendModel:
         """Fits Gamma-Gamma on the repeat buyers of a summary or of columns."""
+    @staticmethod
+    def from_parameters(parameters: Sequence[float]) -> SpendModel:
+        """A model with known parameters p, q and gamma."""
     @staticmethod
     def from_json(text: str) -> SpendModel:
         """Reads a stored model and checks it."""
@@ -2039,6 +2150,12 @@ class SpendModel:
     @property
     def estimate(self) -> dict[str, Any] | None:
         """Likelihood, standard errors and certificate; None if parameters were given."""
+    @property
+    def left_out(self) -> int:
+        """Rows without repeat purchase or money, which the fit left out."""
+    @property
+    def frequency_correlation(self) -> float | None:
+        """Correlation of frequency and mean value, which the model takes to be near 0."""
     @property
     def population_mean(self) -> float:
         """Expected spend per purchase of a new customer."""
@@ -2052,6 +2169,14 @@ class BgBbModel:
     @staticmethod
     def fit(data: Any, **bg_bb: Any) -> BgBbModel:
         """Fits on columns frequency, recency, age (rounds) and, where given, weights."""
+    @staticmethod
+    def from_parameters(parameters: Sequence[float]) -> BgBbModel:
+        """A model with known parameters alpha, beta, gamma and delta."""
+    @staticmethod
+    def from_json(text: str) -> BgBbModel:
+        """Reads a stored model and checks it."""
+    def to_json(self) -> str:
+        """The model as JSON."""
     @property
     def parameters(self) -> list[float]:
         """Parameters alpha, beta, gamma and delta."""
@@ -2062,16 +2187,37 @@ class BgBbModel:
         """Probability of being there still, `ahead` rounds from now."""
     def expected_purchases(self, data: Any, ahead: int) -> npt.NDArray[Any]:
         """Expected purchases within the next `ahead` rounds."""
+    def no_purchase_probability(self, data: Any, ahead: int) -> npt.NDArray[Any]:
+        """Probability of no purchase at any of the next `ahead` rounds."""
 
 @final
 class RenewalModel:
     """A fitted Beta-Geometric model of renewals."""
 
     @staticmethod
+    def fit(duration: Any, churned: Any, **beta_geometric: Any) -> RenewalModel:
+        """Fits on contracts, one per row: the renewal at which it ended, or those made so far."""
+    @staticmethod
+    def from_parameters(parameters: Sequence[float]) -> RenewalModel:
+        """A model with known parameters a and b."""
+    @staticmethod
+    def from_json(text: str) -> RenewalModel:
+        """Reads a stored model and checks it."""
+    def to_json(self) -> str:
+        """The model as JSON."""
+    @staticmethod
     def fit_survivors(survivors: Any, **beta_geometric: Any) -> RenewalModel:
         """Fits on the survivors of one cohort after 0, 1, 2, … renewals."""
     @property
     def parameters(self) -> list[float]:
         """Parameters a and b."""
+    @property
+    def estimate(self) -> dict[str, Any] | None:
+        """Likelihood, standard errors and certificate; None if parameters were given."""
     def survival(self, renewals: Any, ahead: int) -> npt.NDArray[Any]:
         """Probability of `ahead` more renewals after so many."""
+    def discounted_renewals(self, renewals: Any, rate: float) -> npt.NDArray[Any]:
+        """Renewals still to come, each weighted by (1 + rate)^-i."""
+
+def likelihood_ratio(special: LifetimeModel, general: LifetimeModel) -> dict[str, Any]:
+    """Whether a larger model fits significantly better than a special case of it."""

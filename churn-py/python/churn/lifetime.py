@@ -11,7 +11,15 @@ calls of lifetimes to these.
 
 from typing import Any
 
-from ._churn import BgBbModel, LifetimeModel, RenewalModel, SpendModel
+from ._churn import (
+    BgBbModel,
+    Holdout,
+    LifetimeModel,
+    RenewalModel,
+    RunningSummary,
+    SpendModel,
+    likelihood_ratio,
+)
 
 __all__ = [
     "BetaGeometric",
@@ -20,12 +28,15 @@ __all__ = [
     "BgCnbd",
     "BgNbd",
     "GammaGamma",
+    "Holdout",
     "LifetimeModel",
     "MbgCnbd",
     "MbgNbd",
     "ParetoNbd",
     "RenewalModel",
+    "RunningSummary",
     "SpendModel",
+    "likelihood_ratio",
 ]
 
 
@@ -112,6 +123,10 @@ class BetaGeometric:
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
+
+    def fit(self, duration: Any, churned: Any) -> RenewalModel:
+        """Fits on contracts, one per row: the renewal at which it ended, or those made so far."""
+        return RenewalModel.fit(duration, churned, **self.settings)
 
     def fit_survivors(self, survivors: Any) -> RenewalModel:
         """Fits on the survivors of one cohort after 0, 1, 2, … renewals."""

@@ -36,7 +36,7 @@ else:
 
 __all__ = ["ChurnModel"]
 
-_GROUPS = ("logistic", "boosting", "forest", "tree")
+_GROUPS = ("logistic", "boosting", "forest", "tree", "svm")
 """Parameters that are settings of a learner."""
 
 
@@ -52,11 +52,13 @@ class ChurnModel:
         model.explain(frame)
 
     Parameters:
-        learner: ``"auto"``, ``"logistic"``, ``"boosting"``, ``"forest"`` or ``"tree"``.
+        learner: ``"auto"``, ``"logistic"``, ``"boosting"``, ``"forest"``, ``"tree"`` or ``"svm"``.
         calibration: ``"sigmoid"``, ``"isotonic"``, ``"isotonic_forced"``, ``"beta"`` or ``"none"``.
         folds: number of folds for calibration and early stopping.
         logistic: settings of the logistic regression, a dict; what is left out has its default.
-        boosting, forest, tree: settings of these learners, likewise.
+        boosting, forest, tree, svm: settings of these learners, likewise.
+        monotone_silence: in models of a log, whether a longer silence never lowers what boosting
+            says, others equal; ``boosting={"monotone": {...}}`` does so for a table of your own.
         seed: seed of the folds and of sampling.
 
     ``churn.defaults("model")`` lists all of them.
@@ -72,6 +74,8 @@ class ChurnModel:
         boosting: Mapping[str, Any] | None = None,
         forest: Mapping[str, Any] | None = None,
         tree: Mapping[str, Any] | None = None,
+        svm: Mapping[str, Any] | None = None,
+        monotone_silence: bool = True,
         seed: int = 0,
     ) -> None:
         self.learner = learner
@@ -81,6 +85,8 @@ class ChurnModel:
         self.boosting = boosting
         self.forest = forest
         self.tree = tree
+        self.svm = svm
+        self.monotone_silence = monotone_silence
         self.seed = seed
 
     # ---- scikit-learn's conventions ------------------------------------------------------------
@@ -141,6 +147,7 @@ class ChurnModel:
             "learner": self.learner,
             "calibration": self.calibration,
             "folds": self.folds,
+            "monotone_silence": self.monotone_silence,
             "seed": self.seed,
         }
         for group in _GROUPS:

@@ -404,11 +404,41 @@ class OptimizeSettings(TypedDict, total=False):
     curve_points: int
 
 
+class Regularity(TypedDict, total=False):
+    """How regular purchases are: one of the two."""
+
+    fixed: int
+    up_to: int
+
+
+class LifetimeSettings(TypedDict, total=False):
+    """A model of buying, and how it is fitted."""
+
+    family: Literal["bg_nbd", "mbg_nbd", "pareto_nbd"]
+    regularity: Regularity
+    purchase_covariates: Sequence[str]
+    dropout_covariates: Sequence[str]
+    penalty: float
+    covariate_penalty: float
+    max_evaluations: int
+
+
+class LifetimeScoring(TypedDict, total=False):
+    """A model of buying in the main flow."""
+
+    model: LifetimeSettings
+    summary: SummarySettings
+    horizon_days: int
+    scores: bool
+    """Whether its probabilities are the churn probabilities; else it gives features only."""
+
+
 class WinBackSettings(TypedDict, total=False):
     """Settings of every step of ``churn.winback``; what is left out has its default."""
 
     features: FeatureSpec
     scorecard: "Scorecard"
+    lifetime: LifetimeScoring
     risk_tiers: RiskCuts
     grid: "Grid"
     playbook: "Playbook | PlaybookToml | PlaybookJson"
@@ -543,6 +573,8 @@ class ChurnModelSettings(TypedDict, total=False):
     boosting: Mapping[str, Any]
     forest: Mapping[str, Any]
     tree: Mapping[str, Any]
+    svm: Mapping[str, Any]
+    monotone_silence: bool
     seed: int
 
 

@@ -5,7 +5,10 @@
     metrics(score, treated, outcome)["qini_radcliffe"]
 """
 
-from typing import Any
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any, Self
 
 from ._churn import (
     UpliftModel,
@@ -13,12 +16,14 @@ from ._churn import (
     cost_curve,
     propensity_scores,
     rate,
+    rate_interval,
     toc_curve,
     uplift_at_k,
     uplift_out_of_fold,
 )
 from ._churn import uplift_calibration as calibration
 from ._churn import uplift_curve as curve
+from ._churn import uplift_intervals as intervals
 from ._churn import uplift_metrics as metrics
 
 __all__ = [
@@ -28,9 +33,11 @@ __all__ = [
     "calibration",
     "cost_curve",
     "curve",
+    "intervals",
     "metrics",
     "propensity_scores",
     "rate",
+    "rate_interval",
     "toc_curve",
     "uplift_at_k",
 ]
@@ -49,7 +56,7 @@ class Uplift:
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         return dict(self.settings)
 
-    def set_params(self, **settings: Any) -> "Uplift":
+    def set_params(self, **settings: Any) -> Uplift:
         self.settings.update(settings)
         return self
 
@@ -61,7 +68,7 @@ class Uplift:
         *,
         propensity: Any = None,
         progress: Any = None,
-    ) -> "Uplift":
+    ) -> Uplift:
         """Learns the effect of every treatment (1, 2, …) against the control (0)."""
         self.model_ = UpliftModel.fit(
             X, treatment, y, propensity=propensity, progress=progress, **self.settings
@@ -98,6 +105,41 @@ class Uplift:
         if not hasattr(self, "model_"):
             raise AttributeError("this Uplift is not fitted yet: call fit first")
         return self.model_
+
+    # ---- files ---------------------------------------------------------------------------------
+
+    def to_bytes(self) -> bytes:
+        """The model as bytes, which every language of the library reads; no training rows."""
+        return self._model().to_bytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Reads a model and checks it; safe for bytes of any origin. Settings are not kept."""
+        read = cls()
+        read.model_ = UpliftModel.from_bytes(data)
+        return read
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Writes the model to a file."""
+        with open(path, "wb") as file:
+            file.write(self.to_bytes())
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Self:
+        """Reads a model from a file."""
+        with open(path, "rb") as file:
+            return cls.from_bytes(file.read())
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        if "model_" in state:
+            state["model_"] = state["model_"].to_bytes()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if "model_" in state:
+            self.model_ = UpliftModel.from_bytes(state["model_"])
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())

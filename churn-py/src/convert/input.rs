@@ -124,6 +124,14 @@ pub(crate) fn ids(what: &str, cells: &Bound<'_, PyAny>) -> PyResult<Ids> {
 
 /// Columns of numbers from a mapping of names to arrays or lists; missing cells are NaN.
 pub(crate) fn numbers(columns: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Vec<f64>)>> {
+    some_numbers(columns, |_| true)
+}
+
+/// The same for the columns whose name is `wanted`; the others are not copied.
+pub(crate) fn some_numbers(
+    columns: &Bound<'_, PyAny>,
+    wanted: impl Fn(&str) -> bool,
+) -> PyResult<Vec<(String, Vec<f64>)>> {
     if !columns.hasattr("items")? {
         return Err(wrong_type("columns", "a dict of arrays", columns));
     }
@@ -133,8 +141,10 @@ pub(crate) fn numbers(columns: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Vec<f
         let name: String = name
             .extract()
             .map_err(|_| wrong_type("columns", "column names in text", &name))?;
-        let place = format!("table.{name}");
-        all.push((name, vector(&place, &cells)?));
+        if wanted(&name) {
+            let place = format!("table.{name}");
+            all.push((name, vector(&place, &cells)?));
+        }
     }
     Ok(all)
 }

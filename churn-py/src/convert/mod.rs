@@ -15,7 +15,9 @@ use churn_core::{CustomerId, Error};
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyDelta, PyString, PyTzInfo};
 
-pub(crate) use self::input::{Ids, bytes, events, frame, ids, numbers, stream_of, vector};
+pub(crate) use self::input::{
+    Ids, bytes, events, frame, ids, numbers, some_numbers, stream_of, vector,
+};
 pub(crate) use self::numeric::{Groups, flag_column, float_column, numeric_frame};
 pub(crate) use self::output::{floats, matrix, numpy, stream};
 use crate::errors::{OrRaise, wrong_type};

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::events::bucket::mark_first_lines;
 use crate::events::clean::{Cleaning, MAX_VALUE};
 use crate::events::ids::NONE;
-use crate::events::{EventKind, EventLog, FIRST_LINE, KIND_BITS};
+use crate::events::{EventKind, EventLog, FIRST_LINE, KIND_BITS, Span};
 use crate::math::sum::ExactSum;
 use crate::progress::Progress;
 use crate::time::Timestamp;
@@ -99,14 +99,15 @@ pub(super) fn events(log: &EventLog, progress: &Progress<'_>) -> Result<()> {
             let (mut bought, mut refunded) = (ExactSum::default(), ExactSum::default());
             for row in rows {
                 customer(log, row, scratch)?;
-                for i in log.spans[row].range() {
-                    match log.kinds[i] & KIND_BITS {
-                        k if k == EventKind::Purchase.code() => bought.add(log.values[i]),
-                        k if k == EventKind::Refund.code() => refunded.add(log.values[i]),
+                let span = log.spans[row];
+                for (coded, value) in log.kinds.of(span).iter().zip(log.values.of(span)) {
+                    match coded & KIND_BITS {
+                        k if k == EventKind::Purchase.code() => bought.add(*value),
+                        k if k == EventKind::Refund.code() => refunded.add(*value),
                         _ => {}
                     }
                 }
-                events += log.spans[row].len as usize;
+                events += span.len as usize;
             }
             step.advance(events)?;
             Ok((bought, refunded))
@@ -137,30 +138,53 @@ struct Scratch {
     lines: Vec<(u64, u32)>,
 }
 
+/// The events of one customer, whose first is event `first` of the file.
+struct Events<'l> {
+    first: usize,
+    times: &'l [i64],
+    kinds: &'l [u8],
+    values: &'l [f64],
+    channels: Option<&'l [u8]>,
+    orders: Option<&'l [u64]>,
+    items: Option<&'l [u32]>,
+}
+
+impl<'l> Events<'l> {
+    fn of(log: &'l EventLog, span: Span) -> Self {
+        Events {
+            // A log that was just read has one piece.
+            first: span.start as usize,
+            times: log.times.of(span),
+            kinds: log.kinds.of(span),
+            values: log.values.of(span),
+            channels: log.channels.as_ref().map(|cells| cells.of(span)),
+            orders: log.orders.as_ref().map(|cells| cells.of(span)),
+            items: log.items.as_ref().map(|cells| cells.of(span)),
+        }
+    }
+}
+
 fn customer(log: &EventLog, row: usize, scratch: &mut Scratch) -> Result<()> {
-    let range = log.spans[row].range();
-    for i in range.clone() {
-        event(log, i)?;
-        if i > range.start && order(log, i - 1, i) == Ordering::Greater {
-            let (time, before) = (log.times[i], log.times[i - 1]);
+    let events = Events::of(log, log.spans[row]);
+    for i in 0..events.times.len() {
+        event(log, &events, i)?;
+        if i > 0 && order(&events, i - 1, i) == Ordering::Greater {
+            let (time, before) = (events.times[i], events.times[i - 1]);
             let got = format_args!("a time of {time} behind one of {before}");
             let expected = "events in order of time, kind, value, channel, order and item";
-            return Err(Error::invalid_value("file.times", i, expected, got));
+            let row = events.first + i;
+            return Err(Error::invalid_value("file.times", row, expected, got));
         }
     }
     scratch.kinds.clear();
-    scratch.kinds.extend_from_slice(&log.kinds[range.clone()]);
-    let orders = log
-        .orders
-        .as_ref()
-        .map_or(&[][..], |orders| &orders[range.clone()]);
+    scratch.kinds.extend_from_slice(events.kinds);
     mark_first_lines(
         &mut scratch.kinds,
-        &log.times[range.clone()],
-        orders,
+        events.times,
+        events.orders.unwrap_or_default(),
         &mut scratch.lines,
     );
-    let mut marks = scratch.kinds.iter().zip(&log.kinds[range.clone()]);
+    let mut marks = scratch.kinds.iter().zip(events.kinds);
     match marks.position(|(right, stored)| right != stored) {
         None => Ok(()),
         Some(i) => {
@@ -173,7 +197,7 @@ fn customer(log: &EventLog, row: usize, scratch: &mut Scratch) -> Result<()> {
             let got = if opens { "none" } else { "one" };
             Err(Error::invalid_value(
                 "file.kinds",
-                range.start + i,
+                events.first + i,
                 expected,
                 got,
             ))
@@ -182,33 +206,39 @@ fn customer(log: &EventLog, row: usize, scratch: &mut Scratch) -> Result<()> {
 }
 
 /// Confirms one event by itself.
-fn event(log: &EventLog, i: usize) -> Result<()> {
-    let coded = log.kinds[i];
+fn event(log: &EventLog, events: &Events<'_>, i: usize) -> Result<()> {
+    let row = events.first + i;
+    let coded = events.kinds[i];
     let Some(kind) = EventKind::from_code(coded & KIND_BITS) else {
         let expected = "a kind code from 1 to 15";
         return Err(Error::invalid_value(
             "file.kinds",
-            i,
+            row,
             expected,
             coded & KIND_BITS,
         ));
     };
     if !log.cleaning.keep.includes(kind) {
         let expected = "a kind that the cleaning of the file keeps";
-        return Err(Error::invalid_value("file.kinds", i, expected, kind.name()));
+        return Err(Error::invalid_value(
+            "file.kinds",
+            row,
+            expected,
+            kind.name(),
+        ));
     }
-    let value = log.values[i];
+    let value = events.values[i];
     let valued = kind.is_money() || kind == EventKind::View;
     // Minus zero is refused too: equal money has equal bits.
     if !(0.0..=MAX_VALUE).contains(&value) || value.is_sign_negative() || !valued && value > 0.0 {
         let most = if valued { MAX_VALUE } else { 0.0 };
         let expected = format_args!("a number from 0 to {most:e} for a {}", kind.name());
-        return Err(Error::invalid_value("file.values", i, expected, value));
+        return Err(Error::invalid_value("file.values", row, expected, value));
     }
-    if let Err(error) = Timestamp::from_micros(log.times[i]) {
+    if let Err(error) = Timestamp::from_micros(events.times[i]) {
         return Err(Error::invalid_value(
             "file.times",
-            i,
+            row,
             error.expected(),
             error.got(),
         ));
@@ -216,15 +246,15 @@ fn event(log: &EventLog, i: usize) -> Result<()> {
     let below = |place: &str, code: u64, none: u64, count: usize| {
         if code >= count as u64 && code != none {
             let expected = format_args!("a code below {count}");
-            return Err(Error::invalid_value(place, i, expected, code));
+            return Err(Error::invalid_value(place, row, expected, code));
         }
         Ok(())
     };
-    if let Some(channels) = &log.channels {
+    if let Some(channels) = events.channels {
         let (code, none) = (u64::from(channels[i]), u64::from(NO_CHANNEL));
         below("file.event channels", code, none, log.channel_names.len())?;
     }
-    if let (Some(items), Some(ids)) = (&log.items, &log.item_ids) {
+    if let (Some(items), Some(ids)) = (events.items, &log.item_ids) {
         below(
             "file.event items",
             u64::from(items[i]),
@@ -236,15 +266,15 @@ fn event(log: &EventLog, i: usize) -> Result<()> {
 }
 
 /// The canonical order of two events of one customer.
-fn order(log: &EventLog, a: usize, b: usize) -> Ordering {
-    fn by<T: Ord>(column: Option<&Vec<T>>, a: usize, b: usize) -> Ordering {
+fn order(events: &Events<'_>, a: usize, b: usize) -> Ordering {
+    fn by<T: Ord>(column: Option<&[T]>, a: usize, b: usize) -> Ordering {
         column.map_or(Ordering::Equal, |cells| cells[a].cmp(&cells[b]))
     }
-    log.times[a]
-        .cmp(&log.times[b])
-        .then_with(|| (log.kinds[a] & KIND_BITS).cmp(&(log.kinds[b] & KIND_BITS)))
-        .then_with(|| log.values[a].to_bits().cmp(&log.values[b].to_bits()))
-        .then_with(|| by(log.channels.as_ref(), a, b))
-        .then_with(|| by(log.orders.as_ref(), a, b))
-        .then_with(|| by(log.items.as_ref(), a, b))
+    events.times[a]
+        .cmp(&events.times[b])
+        .then_with(|| (events.kinds[a] & KIND_BITS).cmp(&(events.kinds[b] & KIND_BITS)))
+        .then_with(|| events.values[a].to_bits().cmp(&events.values[b].to_bits()))
+        .then_with(|| by(events.channels, a, b))
+        .then_with(|| by(events.orders, a, b))
+        .then_with(|| by(events.items, a, b))
 }

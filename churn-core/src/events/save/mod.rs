@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 
 use super::clean::Ledger;
 use super::columns::ID_TYPES;
-use super::{Cleaning, EventLog, MAX_EVENTS, NO_CHANNEL, Span};
+use super::{Cleaning, Column, EventLog, MAX_EVENTS, NO_CHANNEL, Span};
 use crate::customers::{Customers, text_store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
@@ -204,17 +204,17 @@ impl EventLog {
         file.finish()
     }
 
-    fn save_column<T: Cell, W: Write>(
+    fn save_column<T: Cell + Default, W: Write>(
         &self,
         file: &mut SectionWriter<'_, W>,
         name: &'static str,
-        column: &[T],
+        column: &Column<T>,
     ) -> Result<()> {
         file.section(name, |out| {
             let spans = self.spans.iter();
             spans
-                .map(|span| span.range())
-                .try_for_each(|range| out.put(&column[range]))
+                .map(|span| column.of(*span))
+                .try_for_each(|cells| out.put(cells))
         })
     }
 
@@ -301,9 +301,9 @@ fn read<S: Source>(source: S, progress: &Progress<'_>) -> Result<EventLog> {
     let log = EventLog {
         customers,
         spans,
-        times: file.cells("times", events)?,
-        kinds: file.cells("kinds", events)?,
-        values: file.cells("values", events)?,
+        times: file.cells("times", events)?.into(),
+        kinds: file.cells("kinds", events)?.into(),
+        values: file.cells("values", events)?.into(),
         channels: optional(has_channels, || file.cells("event channels", events))?,
         orders: optional(summary.order_type > 0, || file.cells("orders", events))?,
         order_type: match summary.order_type {
@@ -313,6 +313,7 @@ fn read<S: Source>(source: S, progress: &Progress<'_>) -> Result<EventLog> {
         items: optional(item_ids.is_some(), || file.cells("event items", events))?,
         item_ids,
         channel_names: channel_names.into(),
+        used: events as usize,
         garbage: 0,
         cleaning,
         report: summary.ledger.report(),
@@ -323,20 +324,24 @@ fn read<S: Source>(source: S, progress: &Progress<'_>) -> Result<EventLog> {
     Ok(log)
 }
 
-fn optional<T>(present: bool, read: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
-    if present { read().map(Some) } else { Ok(None) }
+fn optional<T>(present: bool, read: impl FnOnce() -> Result<Vec<T>>) -> Result<Option<Column<T>>> {
+    if present {
+        read().map(|cells| Some(cells.into()))
+    } else {
+        Ok(None)
+    }
 }
 
 /// The places of customers with so many events each; no place can overlap another.
 fn spans(lengths: &[u32], events: u64) -> Result<Vec<Span>> {
-    let mut end = 0;
+    let mut end = 0_u64;
     let mut spans = Vec::with_capacity(lengths.len());
     for (row, length) in lengths.iter().enumerate() {
         if *length == 0 {
             let expected = "at least one event";
             return Err(Error::invalid_value("file.lengths", row, expected, 0));
         }
-        spans.push(Span::new(end, *length));
+        spans.push(Span::new(end as usize, *length));
         end += u64::from(*length);
     }
     if end != events {

@@ -14,6 +14,8 @@
 //! | [`rate`], [`toc_curve`] | TOC and its weighted area | grf, causalml |
 //! | [`cost_curve`] | gain of the best costed policy per budget | maq |
 //!
+//! [`intervals`] and [`rate_interval`] say how sure these numbers are.
+//!
 //! Rows with equal scores are one cut: their order can not change a number. Outcomes may be
 //! shares, counts or money, except where a definition needs a perfect ranking.
 
@@ -22,12 +24,14 @@ mod at_k;
 mod coefficients;
 mod cost;
 mod cuts;
+mod intervals;
 mod rate;
 
 pub use all::{UpliftMetrics, all};
 pub use at_k::{UpliftAtK, uplift_at_k};
 pub use cost::{CostPoint, cost_curve};
 pub use cuts::{Cut, Cuts};
+pub use intervals::{intervals, rate_interval};
 pub use rate::{RateWeighting, inverse_propensity_scores, rate, toc_curve};
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! are all it takes.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use super::{Column, Frame};
 use crate::customers::{CustomerId, Customers};
 use crate::error::{Error, Result};
 use crate::events::{ChurnDefinition, CustomerHistory, EventKind, EventLog, Outcome};
-use crate::features::{FeatureInfo, FeatureSpec, FeatureTable, build_many};
+use crate::features::{FeatureInfo, FeatureSpec, build_rows};
 use crate::progress::Progress;
 use crate::time::{AsOf, Timestamp};
 
@@ -147,13 +148,26 @@ pub struct TrainingData {
     excluded: Excluded,
 }
 
+/// Features that tell how long a customer has been silent, and whether they grow (1) or fall (−1)
+/// with the silence.
+const SILENCE: [(&str, i8); 8] = [
+    ("days_since_last", 1),
+    ("days_since_last_activity", 1),
+    ("days_since_last_view", 1),
+    ("recency_score", -1),
+    ("silence_tail", -1),
+    ("expected_next_days", -1),
+    ("overdue_p80_days", -1),
+    ("overdue_p95_days", -1),
+];
+
 impl TrainingData {
     /// Describes the customers of a log at each cut-off and labels them.
     ///
     /// # Errors
     /// `InvalidParameter` for a setting outside its domain or a cut-off that occurs twice;
     /// `NotEnoughData` for a log too short for its horizon or without any eligible customer;
-    /// those of [`build_many`]; `Cancelled`.
+    /// those of [`build_many`](crate::features::build_many); `Cancelled`.
     pub fn build(
         log: &EventLog,
         settings: &TrainingSettings,
@@ -181,15 +195,20 @@ impl TrainingData {
             let mut kept = Vec::new();
             for (row, verdict) in verdicts.iter().enumerate() {
                 match verdict {
-                    Verdict::Eligible => kept.push(row),
+                    Verdict::Eligible => kept.push(row as u32),
                     Verdict::NeverBought => excluded.never_bought += 1,
                     Verdict::Lapsed => excluded.lapsed += 1,
                     Verdict::FewOrders => excluded.few_orders += 1,
                 }
             }
-            labelled.push((*cut_off, outcomes.labels(), kept));
+            labelled.push((
+                *cut_off,
+                outcomes.labels(),
+                history.customers().clone(),
+                kept,
+            ));
         }
-        let rows: usize = labelled.iter().map(|(_, _, kept)| kept.len()).sum();
+        let rows: usize = labelled.iter().map(|(_, _, _, kept)| kept.len()).sum();
         if rows == 0 {
             return Err(Error::not_enough_data(
                 "training.cut_offs",
@@ -201,47 +220,30 @@ impl TrainingData {
                 ),
             ));
         }
-        let instants: Vec<AsOf> = labelled.iter().map(|(at, _, _)| *at).collect();
-        let tables = build_many(log, &instants, &settings.features, progress)?;
-        let infos = tables[0].features().to_vec();
         let mut data = TrainingData {
             customers: log.customers().clone(),
-            values: vec![0.0; rows * infos.len()],
-            infos,
-            cut_offs: instants,
+            infos: Vec::new(),
+            cut_offs: Vec::with_capacity(labelled.len()),
             churn: settings.churn.clone(),
+            values: Vec::new(),
             target: Vec::with_capacity(rows),
             customer_rows: Vec::with_capacity(rows),
             cut_off_rows: Vec::with_capacity(rows),
             excluded,
         };
-        for (k, (table, (_, labels, kept))) in tables.iter().zip(&labelled).enumerate() {
-            data.append(table, labels, kept, k as u32, rows);
-        }
-        Ok(data)
-    }
-
-    fn append(
-        &mut self,
-        table: &FeatureTable,
-        labels: &[f64],
-        kept: &[usize],
-        cut_off: u32,
-        rows: usize,
-    ) {
-        let start = self.target.len();
-        for (j, column) in self.values.chunks_exact_mut(rows).enumerate() {
-            let cells = table.column_at(j);
-            for (to, row) in column[start..start + kept.len()].iter_mut().zip(kept) {
-                *to = cells[*row];
+        let mut picks = Vec::with_capacity(labelled.len());
+        for (k, (cut_off, labels, seen, kept)) in labelled.into_iter().enumerate() {
+            data.cut_offs.push(cut_off);
+            for row in &kept {
+                data.target.push(labels[*row as usize]);
+                data.customer_rows
+                    .push(seen.store_row(*row as usize) as u32);
+                data.cut_off_rows.push(k as u32);
             }
+            picks.push((cut_off, kept));
         }
-        for row in kept {
-            self.target.push(labels[*row]);
-            self.customer_rows
-                .push(table.customers().store_row(*row) as u32);
-            self.cut_off_rows.push(cut_off);
-        }
+        (data.infos, data.values) = build_rows(log, picks, &settings.features, progress)?;
+        Ok(data)
     }
 
     /// The features as a frame, without copying.
@@ -275,6 +277,18 @@ impl TrainingData {
     /// What the columns mean.
     pub fn features(&self) -> &[FeatureInfo] {
         &self.infos
+    }
+
+    /// The features that tell how long a customer has been silent, with 1 where they grow and −1 where
+    /// they fall with the silence: what
+    /// [`monotone_silence`](super::ChurnModelSettings::monotone_silence) adds to
+    /// [`Boosting::monotone`](super::Boosting::monotone).
+    pub fn silence(&self) -> BTreeMap<String, i8> {
+        let here = |name: &str| self.infos.iter().any(|info| info.name == name);
+        let known = SILENCE.iter().filter(|(name, _)| here(name));
+        known
+            .map(|(name, way)| ((*name).to_owned(), *way))
+            .collect()
     }
 
     /// The definition that made the labels.
@@ -442,7 +456,7 @@ impl Eligibility {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::features::build;
+    use crate::features::{build, build_many};
     use crate::simulate::Shop;
 
     fn shop() -> EventLog {
@@ -501,6 +515,53 @@ mod tests {
         }
         assert_eq!(rows, data.len());
         assert_eq!(data.excluded(), expected);
+    }
+
+    /// More customers than one thread takes at a time, some of whom are nobody's business.
+    #[test]
+    fn every_number_is_that_of_the_tables() {
+        let shop = Shop {
+            customers: 5_000,
+            days: 300,
+            ..Shop::default()
+        };
+        let events = shop.open().unwrap();
+        let log = EventLog::from_columns(&events.columns(), &Default::default()).unwrap();
+        let settings = settings("churn.horizon_days = 60\neligible.min_orders = 2");
+        let data = TrainingData::build(&log, &settings, &Progress::none()).unwrap();
+        let none = Progress::none();
+        let tables = build_many(&log, data.cut_offs(), &settings.features, &none).unwrap();
+        assert!(data.cut_offs().len() > 2 && data.len() < tables.iter().map(|t| t.len()).sum());
+        assert_eq!(data.features(), tables[0].features());
+        for row in 0..data.len() {
+            let table = &tables[data.periods()[row] as usize];
+            let there = table.customers().find(data.customer(row)).unwrap();
+            for j in 0..data.features().len() {
+                let here = data.values[j * data.len() + row];
+                assert_eq!(here.to_bits(), table.column_at(j)[there].to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn features_of_silence_grow_and_fall_with_it() {
+        let log = shop();
+        let data = TrainingData::build(&log, &settings(""), &Progress::none()).unwrap();
+        // Every name is that of a feature, and a longer silence moves it the way that is stated.
+        assert_eq!(data.silence().len(), SILENCE.len());
+        let last = log.day_after_last().unwrap();
+        let later = AsOf::new(last.instant().plus_days(40.0));
+        let spec = FeatureSpec::default();
+        let tables = build_many(&log, &[last, later], &spec, &Progress::none()).unwrap();
+        for (name, way) in data.silence() {
+            let (now, then) = (tables[0].column(&name), tables[1].column(&name));
+            for (now, then) in now.unwrap().iter().zip(then.unwrap()) {
+                // Scores are relative to the population, whose silence grows as well.
+                if name != "recency_score" && !now.is_nan() {
+                    assert!((then - now) * f64::from(way) >= 0.0, "{name}: {now} {then}");
+                }
+            }
+        }
     }
 
     #[test]

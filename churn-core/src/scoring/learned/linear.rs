@@ -34,7 +34,8 @@ impl Default for Linear {
 }
 
 /// A fitted linear regression.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LinearModel {
     design: Design,
     intercept: f64,
@@ -158,6 +159,20 @@ impl LinearModel {
             sum
         };
         Ok((0..bound.rows()).map(answer).collect())
+    }
+
+    /// Checks what a stored model must fulfil before anything relies on it.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.design.check()?;
+        let mut numbers = self.coefficients.iter().chain([&self.intercept]);
+        if self.coefficients.len() == self.design.terms && numbers.all(|v| v.is_finite()) {
+            return Ok(());
+        }
+        Err(Error::invalid_parameter(
+            "model.linear",
+            "one finite coefficient per term",
+            "something else",
+        ))
     }
 }
 

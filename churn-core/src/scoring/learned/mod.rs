@@ -11,6 +11,7 @@ mod frame;
 mod linear;
 mod logistic;
 mod model;
+pub(crate) mod packed;
 mod pca;
 mod selection;
 pub mod splits;
@@ -30,6 +31,7 @@ pub use model::{
     CalibrationDrift, ChurnModel, ChurnModelSettings, ColumnDrift, Dependence, Drift, Drivers,
     Explanation, FrameReason, Learner, LearnerReport, ModelScorer, OutOfFold, drivers,
 };
+pub(crate) use model::{SchemaColumn, check_schema, schema_of};
 pub use pca::{Pca, PcaModel};
 pub use selection::{
     CrossValidation, FoldScores, Search, SearchMeasure, SearchMethod, SearchResult, Trial, grid,

@@ -119,7 +119,7 @@ impl Default for Lifetime {
 /// Half-width of the search in logarithms: factors of 3,000 either way.
 const BOX: f64 = 8.0;
 /// Starts are compared on at most this many rows.
-const SAMPLE: usize = 4096;
+const SAMPLE: usize = 1024;
 
 impl Lifetime {
     /// BG/NBD.

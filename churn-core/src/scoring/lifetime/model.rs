@@ -4,10 +4,6 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::features::{FeatureInfo, FeatureTable, RfmSummary};
-use crate::scoring::Scores;
-use crate::text::Text;
-use crate::time::Horizon;
 
 use super::bg_nbd::{BgNbd, LARGEST_REGULARITY};
 use super::buyers::Buyers;
@@ -121,8 +117,8 @@ impl Answer {
 
 /// A fitted model of buying.
 ///
-/// Every question takes [`Buyers`] (or an [`RfmSummary`] through `Buyers::from`) in the unit of
-/// time that the model was fitted in, and answers one number per row. A customer about whom nothing
+/// Every question takes [`Buyers`] (or an [`RfmSummary`](crate::features::RfmSummary) through
+/// `Buyers::from`) in the unit of time that the model was fitted in, and answers one number per row. A customer about whom nothing
 /// is known yet is a row with frequency, recency and age 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Stored")]
@@ -362,10 +358,24 @@ impl LifetimeModel {
     /// `InvalidParameter` for a horizon that is negative, not finite or above 1e15 units, and as
     /// [`probability_alive`](Self::probability_alive).
     pub fn answer(&self, buyers: &Buyers<'_>, answer: Answer) -> Result<Vec<f64>> {
-        answer.check()?;
+        let mut columns = self.answer_each(buyers, &[answer])?;
+        Ok(columns.pop().unwrap_or_default())
+    }
+
+    /// Answers several questions about the same customers, one column per question; cheaper than
+    /// one by one, because equal histories are found once.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub fn answer_each(&self, buyers: &Buyers<'_>, answers: &[Answer]) -> Result<Vec<Vec<f64>>> {
+        answers.iter().try_for_each(|answer| answer.check())?;
         let patterns = self.patterns(buyers)?;
-        let values = self.by_pattern(&patterns, &self.theta(), answer);
-        Ok(scatter(&patterns, &values))
+        let theta = self.theta();
+        let column = |answer: &Answer| {
+            let values = self.by_pattern(&patterns, &theta, *answer);
+            scatter(&patterns, &values)
+        };
+        Ok(answers.iter().map(column).collect())
     }
 
     /// Probabilities of 0, 1, …, `most` purchases within `horizon` units, one column per number of
@@ -488,117 +498,6 @@ impl LifetimeModel {
             scatter(&patterns, &low),
             scatter(&patterns, &high),
         ])
-    }
-
-    /// Churn probabilities: no purchase within the horizon after the summary's `as_of`.
-    ///
-    /// Two factors add up to the log-odds, 20 points doubling the odds: `pace`, the odds of no
-    /// purchase if the customer is still there, and `silence`, what the doubt about that adds.
-    ///
-    /// # Errors
-    /// As [`answer`](Self::answer).
-    ///
-    /// # Example
-    /// ```
-    /// # use churn_core::{AsOf, Customers, Horizon};
-    /// # use churn_core::features::RfmSummary;
-    /// use churn_core::scoring::lifetime::{Family, LifetimeModel};
-    /// let summary = RfmSummary::new(
-    ///     Customers::from_texts(["ann", "bea"]), AsOf::parse("1997-10-01")?, 7.0,
-    ///     vec![2.0, 0.0], vec![30.43, 0.0], vec![38.86, 38.86], vec![22.35, 0.0],
-    /// )?;
-    /// let model = LifetimeModel::new(Family::MbgNbd, [0.525, 6.183, 0.891, 1.614], 1, 7.0)?;
-    /// let scores = model.score(&summary, Horizon::days(90)?)?;
-    /// assert!(scores.churn_probability()[1] > scores.churn_probability()[0]);
-    /// # Ok::<(), churn_core::Error>(())
-    /// ```
-    pub fn score(&self, summary: &RfmSummary, horizon: Horizon) -> Result<Scores> {
-        let buyers = Buyers::from(summary);
-        let t = f64::from(horizon.as_days()) / self.unit_days;
-        let alive = self.answer(&buyers, Answer::ProbabilityAlive)?;
-        let churn = self.answer(&buyers, Answer::NoPurchase(t))?;
-        let points = |probability: f64| {
-            let p = probability.clamp(1e-12, 1.0 - 1e-12);
-            20.0 * (p / (1.0 - p)).log2()
-        };
-        let n = churn.len();
-        let mut all = vec![0.0; 2 * n];
-        let mut values = vec![0.0; 2 * n];
-        for row in 0..n {
-            // P(no purchase) = 1 − P(alive) (1 − P(no purchase | alive)).
-            let pace = match alive[row] > 0.0 {
-                true => (1.0 - (1.0 - churn[row]) / alive[row]).clamp(0.0, 1.0),
-                false => 1.0,
-            };
-            all[row] = points(pace);
-            all[n + row] = points(churn[row]) - points(pace);
-            values[row] = pace;
-            values[n + row] = alive[row];
-        }
-        Scores::new(
-            summary.customers().clone(),
-            summary.as_of(),
-            horizon,
-            churn,
-            vec!["pace".to_owned(), "silence".to_owned()],
-            all,
-        )?
-        .explained(
-            0.0,
-            vec![
-                Text::new(
-                    "buys so rarely that even an active customer stays away with {percent} %",
-                    "购买节奏：即使仍活跃，期内不购买的概率为 {percent}%",
-                ),
-                Text::new(
-                    "still a customer with {percent} %, judging by the silence",
-                    "沉默时长：仍为活跃客户的概率为 {percent}%",
-                ),
-            ],
-            values,
-        )
-    }
-
-    /// The answers as features: `probability_alive`, `expected_purchases` and
-    /// `no_purchase_probability` within the horizon.
-    ///
-    /// # Errors
-    /// As [`answer`](Self::answer).
-    pub fn features(&self, summary: &RfmSummary, horizon: Horizon) -> Result<FeatureTable> {
-        let buyers = Buyers::from(summary);
-        let days = horizon.as_days();
-        let t = f64::from(days) / self.unit_days;
-        let mut values = self.answer(&buyers, Answer::ProbabilityAlive)?;
-        values.extend(self.answer(&buyers, Answer::ExpectedPurchases(t))?);
-        values.extend(self.answer(&buyers, Answer::NoPurchase(t))?);
-        let name = self.family.name();
-        let info = |column: &str, unit: &str, definition: String| {
-            FeatureInfo::new(column, unit, definition).at_least(0.0)
-        };
-        FeatureTable::from_columns(
-            summary.customers().clone(),
-            summary.as_of(),
-            vec![
-                info(
-                    "probability_alive",
-                    "probability",
-                    format!("probability of not having left for good, by {name}"),
-                )
-                .at_most(1.0),
-                info(
-                    "expected_purchases",
-                    "count",
-                    format!("expected purchase days in the next {days} days, by {name}"),
-                ),
-                info(
-                    "no_purchase_probability",
-                    "probability",
-                    format!("probability of no purchase in the next {days} days, by {name}"),
-                )
-                .at_most(1.0),
-            ],
-            values,
-        )
     }
 
     /// Logarithms of the parameters, then coefficients.

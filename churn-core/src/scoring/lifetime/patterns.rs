@@ -72,14 +72,14 @@ impl Patterns {
                 let head = (head.checked_shl(time_bits).unwrap_or(0)) | u64::from(recency);
                 (head.checked_shl(time_bits).unwrap_or(0)) | u64::from(age)
             };
-            sorted_runs(buyers.len(), key, weights)
+            sorted_runs(buyers.len(), key, weights, places)
         } else {
             let key = |row| {
                 let (group, count, recency, age) = parts(row);
                 let head = (u128::from(group) << 32) | u128::from(count);
                 (((head << 32) | u128::from(recency)) << 32) | u128::from(age)
             };
-            sorted_runs(buyers.len(), key, weights)
+            sorted_runs(buyers.len(), key, weights, places)
         };
         let mut patterns = Patterns {
             counts: Vec::new(),
@@ -143,9 +143,7 @@ impl Patterns {
                 weight: *weight,
             });
         }
-        if places {
-            patterns.places = sorted.places;
-        }
+        patterns.places = sorted.places;
         patterns
     }
 
@@ -260,6 +258,7 @@ fn sorted_runs<K: Ord + Copy + Send + Sync>(
     n: usize,
     key: impl Fn(usize) -> K + Sync,
     weights: Option<&[f64]>,
+    wanted: bool,
 ) -> Sorted {
     let mut keys: Vec<(K, u32)> = (0..n as u32)
         .into_par_iter()
@@ -275,7 +274,7 @@ fn sorted_runs<K: Ord + Copy + Send + Sync>(
     }
     let weight = |row: u32| weights.map_or(1.0, |weights| weights[row as usize]);
     let mut runs: Vec<(u32, f64)> = Vec::new();
-    let mut places = vec![0; n];
+    let mut places = vec![0; if wanted { n } else { 0 }];
     let mut last: Option<K> = None;
     for (key, row) in keys {
         if last != Some(key) {
@@ -285,7 +284,9 @@ fn sorted_runs<K: Ord + Copy + Send + Sync>(
         if let Some(run) = runs.last_mut() {
             run.1 += weight(row);
         }
-        places[row as usize] = runs.len() as u32 - 1;
+        if wanted {
+            places[row as usize] = runs.len() as u32 - 1;
+        }
     }
     Sorted { runs, places }
 }

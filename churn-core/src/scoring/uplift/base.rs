@@ -29,7 +29,7 @@ impl Default for Base {
 }
 
 /// A fitted base model.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum FittedBase {
     Logistic(LogisticModel),
     Linear(LinearModel),

@@ -11,7 +11,7 @@ use crate::scoring::learned::{Column, Frame};
 /// A fitted learner of one treatment.
 // A model holds a handful of learners: their size does not matter.
 #[expect(clippy::large_enum_variant, reason = "few of them live at a time")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Learner {
     /// One model; the treatment is part of its columns.
     Single(FittedBase),

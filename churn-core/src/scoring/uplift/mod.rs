@@ -21,6 +21,7 @@
 //! described by a model that has seen it.
 
 mod base;
+mod file;
 mod forest;
 mod learners;
 mod nuisance;
@@ -34,7 +35,7 @@ pub use forest::UpliftForest;
 
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::scoring::learned::Frame;
+use crate::scoring::learned::{Frame, SchemaColumn, check_schema, schema_of};
 use learners::Learner;
 use nuisance::{Nuisance, deal};
 
@@ -229,7 +230,7 @@ pub struct UpliftEstimates {
     pub treatments: usize,
     /// Change of the outcome by the treatment against the control.
     pub effect: Vec<f64>,
-    /// Standard error of the effect, from the forest only; NaN where it cannot be told.
+    /// Standard error of the effect, from the forest only; NaN where fewer than two bags know the row.
     pub standard_error: Option<Vec<f64>>,
 }
 
@@ -275,8 +276,10 @@ impl OutOfFold {
 }
 
 /// A fitted uplift model.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct UpliftModel {
+    schema: Vec<SchemaColumn>,
+    /// One per treatment.
     learners: Vec<Learner>,
     overlap: Overlap,
 }
@@ -323,6 +326,7 @@ impl Uplift {
             Ok(learner)
         });
         Ok(UpliftModel {
+            schema: schema_of(data.frame, None),
             learners: learners.collect::<Result<_>>()?,
             overlap: nuisance.overlap,
         })
@@ -387,8 +391,10 @@ impl UpliftModel {
     /// Effects on the rows of a frame, whose columns are found by name.
     ///
     /// # Errors
-    /// `UnknownName` for a column that is missing; `InvalidParameter` for one of another type.
+    /// `UnknownName` for a column that is missing; `InvalidParameter` for one of another type;
+    /// `InvalidValue`, naming the row, where cells are so large that the effect is not finite.
     pub fn predict(&self, frame: &Frame<'_>) -> Result<UpliftEstimates> {
+        check_schema(&self.schema, frame)?;
         let k = self.learners.len();
         let n = frame.rows();
         let mut effect = vec![0.0; n * k];
@@ -405,11 +411,24 @@ impl UpliftModel {
                 }
             }
         }
+        if let Some(at) = effect.iter().position(|e| !e.is_finite()) {
+            return Err(Error::invalid_value(
+                "uplift.effect",
+                at / k,
+                "cells of which the model can make a finite effect",
+                effect[at],
+            ));
+        }
         Ok(UpliftEstimates {
             treatments: k,
             effect,
             standard_error: errors,
         })
+    }
+
+    /// Names of the columns of training, in their order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.schema.iter().map(|column| column.name.as_str())
     }
 
     /// Number of treatments besides the control.

@@ -200,15 +200,15 @@ fn forest_intervals_are_told_and_threads_change_nothing() {
     assert_eq!(one.effect, seven.effect);
     let errors = one.standard_error.unwrap();
     let told: Vec<f64> = errors.iter().copied().filter(|e| !e.is_nan()).collect();
-    assert!(told.len() > 1_500, "{}", told.len());
+    assert_eq!(told.len(), 2_000);
     let covered = (0..2_000)
         .filter(|i| !errors[*i].is_nan())
         .filter(|i| (one.effect[*i] - experiment.truth[*i]).abs() < 1.96 * errors[*i])
         .count();
-    // Pointwise intervals of forests leave out the bias that smoothing brings at the edges, so that
-    // they cover less than they say; see docs/MODELS.md.
+    // Pointwise intervals of forests cover less than they say where the effect bends; how much less
+    // stands in docs/MODELS.md.
     let share = covered as f64 / told.len() as f64;
-    assert!(share > 0.7, "{share}");
+    assert!(share > 0.88, "{share}");
 }
 
 #[test]

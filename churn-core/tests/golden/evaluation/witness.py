@@ -1,4 +1,4 @@
-"""Computes the answers of this folder with scipy, statsmodels, scikit-uplift and causalml.
+"""Computes the answers of this folder with scipy, statsmodels, scikit-learn, scikit-uplift and causalml.
 
     python witness.py            compare the files with what is computed here
     python witness.py --write    write what is computed here
@@ -259,7 +259,6 @@ def uplift(inputs):
 
 
 def uplift_file():
-    # The ten rows of causalml issue 519 as in the field notes: two rankings of the same outcome.
     cases = []
     for name, seed, n, digits in [("no ties", 5, 60, 9), ("many ties", 6, 200, 1)]:
         score, treated, outcome = draw_uplift(seed, n, digits)
@@ -269,9 +268,96 @@ def uplift_file():
             "outcome": outcome.tolist(),
         }
         cases.append({"name": name, "inputs": inputs, "expected": uplift(inputs), "tolerance": 1e-12})
+    # The ten rows of github.com/uber/causalml/issues/519: two rankings of the same outcome.
+    ten = {
+        "treated": [False] * 5 + [True] * 5,
+        "outcome": [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0],
+    }
+    rankings = {"first": [0.0, 0.1, 0.2, 0.3, 0.4] * 2, "second": [1.0] + [0.0] * 9}
+    for name, score in rankings.items():
+        inputs = {"score": score, **ten}
+        name = f"ten rows, {name} ranking"
+        cases.append({"name": name, "inputs": inputs, "expected": uplift(inputs), "tolerance": 1e-12})
     return {
         "operation": "metrics.uplift",
         "origin": {"kind": "independent", "source": "scikit-uplift and causalml, see witness.py"},
+        "cases": cases,
+    }
+
+
+# ---- uplift models -----------------------------------------------------------------------------
+
+
+def draw_arms(seed, n, arms, money):
+    random = np.random.default_rng(seed)
+    columns = {"age": rounded(random.normal(40, 12, size=n)), "visits": rounded(random.poisson(3, size=n))}
+    treatment = random.integers(0, arms, size=n)
+    lift = treatment * (0.05 + 0.004 * np.array(columns["age"]))
+    if money:
+        outcome = np.round(np.maximum(0.0, 5 + 0.8 * np.array(columns["visits"]) + 4 * lift
+                                      + 3 * random.normal(size=n)), 2)
+    else:
+        outcome = (random.random(n) < 0.2 + 0.5 * lift).astype(float)
+    return {
+        "columns": columns,
+        "treatment": [int(a) for a in treatment],
+        "outcome": rounded(outcome),
+    }
+
+
+def standardised(rows, of):
+    """Columns of some rows on the scale of these or other rows."""
+    return (rows - of.mean(axis=0)) / of.std(axis=0)
+
+
+def ridge(x, y, l2, asked):
+    z = standardised(x, x)
+    z = z - z.mean(axis=0)
+    beta = np.linalg.solve(z.T @ z + l2 * np.eye(z.shape[1]), z.T @ (y - y.mean()))
+    return y.mean() + standardised(asked, x) @ beta
+
+
+def logistic(x, y, l2, asked):
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=1 / l2, solver="newton-cholesky", tol=1e-13, max_iter=1000)
+    model.fit(standardised(x, x), y)
+    return model.predict_proba(standardised(asked, x))[:, 1]
+
+
+def effects(inputs):
+    """Effects of every treatment on every row, row by row."""
+    x = np.column_stack(list(inputs["columns"].values()))
+    w, y = np.array(inputs["treatment"]), np.array(inputs["outcome"])
+    settings = inputs["settings"]
+    l2 = settings["base"]["linear"]["l2"]
+    model = logistic if set(y) == {0.0, 1.0} else ridge
+    if settings["method"] == "t":
+        control = model(x[w == 0], y[w == 0], l2, x)
+        found = [model(x[w == a], y[w == a], l2, x) - control for a in range(1, w.max() + 1)]
+    else:
+        e = np.array(inputs["propensity"])[1::2]
+        found = [ridge(x, np.where(w == 1, y / e, -y / (1 - e)), l2, x)]
+    return {"effect": np.column_stack(found).ravel().tolist()}
+
+
+def uplift_model_file():
+    cases = []
+    for name, seed, n, arms, money, method in [
+        ("two models, shares, two treatments", 11, 180, 3, False, "t"),
+        ("two models, money", 12, 150, 2, True, "t"),
+        ("transformed outcome, known propensities", 13, 150, 2, True, "transformed_outcome"),
+    ]:
+        inputs = draw_arms(seed, n, arms, money)
+        inputs["settings"] = {"method": method, "base": {"linear": {"l2": 4.0}}}
+        if method == "transformed_outcome":
+            e = rounded(np.random.default_rng(seed).uniform(0.2, 0.8, size=n), 2)
+            inputs["propensity"] = [p for treated in e for p in (round(1 - treated, 2), treated)]
+        case = {"name": name, "inputs": inputs, "expected": effects(inputs), "tolerance": 1e-8}
+        cases.append(case)
+    return {
+        "operation": "uplift.model",
+        "origin": {"kind": "independent", "source": "scikit-learn and numpy, see witness.py"},
         "cases": cases,
     }
 
@@ -293,6 +379,7 @@ def main():
     files = {
         "experiment_compare.json": experiment_file(),
         "metrics_uplift.json": uplift_file(),
+        "uplift_model.json": uplift_model_file(),
     }
     failed = False
     for name, content in files.items():

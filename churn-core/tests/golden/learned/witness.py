@@ -351,6 +351,8 @@ def write_models() -> None:
         "defaults but few trees": small,
         "boosting, beta curve": small | {"learner": "boosting", "calibration": "beta"},
         "logistic, isotonic curve": {"folds": 4, "learner": "logistic", "calibration": "isotonic_forced"},
+        "support vector machine, isotonic curve": {
+            "folds": 3, "learner": "svm", "calibration": "isotonic_forced", "svm": {"features": 60}},
     }.items():
         inputs = model_inputs(name, **settings)
         columns = dict(sorted(inputs["columns"].items()))

@@ -84,12 +84,8 @@ pub(crate) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Adds rows to an empty histogram; gives their exact sum.
-    pub(crate) fn add(self, rows: Rows<'_>, histogram: &mut Histogram) -> FineSum {
-        let threads = rayon::current_num_threads();
-        if threads == 1 || rows.len() < SHARED {
-            return self.add_range(rows, 0, rows.len(), histogram);
-        }
+    /// Adds rows to an empty histogram, on so many `threads`; gives their exact sum.
+    pub(crate) fn add(self, rows: Rows<'_>, threads: usize, histogram: &mut Histogram) -> FineSum {
         self.add_shared(rows, 0, rows.len(), threads, histogram)
     }
 

@@ -16,6 +16,7 @@
 
 mod bins;
 mod fit;
+mod front;
 mod gradient;
 mod grow;
 mod histogram;

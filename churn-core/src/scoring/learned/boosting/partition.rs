@@ -24,27 +24,19 @@ pub(crate) fn sides(rule: &Rule, bins: usize) -> Sides {
     sides
 }
 
-/// Two buffers of the same rows, of which one is filled.
-#[derive(Debug)]
-pub(crate) struct Segment<'a> {
-    pub(crate) rows: &'a mut [u32],
-    pub(crate) spare: &'a mut [u32],
-}
-
-/// Where the parted rows are: those of the left child first.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Parted {
-    pub(crate) left: usize,
-    /// Whether they moved to the spare buffer.
-    pub(crate) moved: bool,
-}
-
-/// Parts the rows by their bins in a column.
-pub(crate) fn part(segment: &mut Segment<'_>, column: &[u8], sides: &Sides) -> Parted {
-    let Segment { rows, spare } = segment;
-    if rows.len() < 2 * CHUNK || rayon::current_num_threads() == 1 {
+/// Parts the rows by their bins in a column: those that go left first, of which it gives the
+/// number. `spare` is room for as many rows; the two may be swapped.
+pub(crate) fn part<'a>(
+    rows: &mut &'a mut [u32],
+    spare: &mut &'a mut [u32],
+    column: &[u8],
+    sides: &Sides,
+    threads: usize,
+) -> usize {
+    if rows.len() < 2 * CHUNK || threads == 1 {
         let left = part_into(rows, spare, column, sides);
-        return Parted { left, moved: true };
+        std::mem::swap(rows, spare);
+        return left;
     }
     // Each chunk into its own place of the spare buffer, then back to where all of it belongs.
     let chunks = rows.par_chunks(CHUNK).zip(spare.par_chunks_mut(CHUNK));
@@ -64,7 +56,7 @@ pub(crate) fn part(segment: &mut Segment<'_>, column: &[u8], sides: &Sides) -> P
     moves
         .into_par_iter()
         .for_each(|(to, from)| to.copy_from_slice(from));
-    Parted { left, moved: false }
+    left
 }
 
 /// Rows that go left from the front, the others from the back; the number of the former.
@@ -101,17 +93,12 @@ mod tests {
                 .unwrap();
             let mut rows: Vec<u32> = (0..n as u32).collect();
             let mut spare = vec![0; n];
-            let mut segment = Segment {
-                rows: &mut rows,
-                spare: &mut spare,
-            };
-            let parted = pool.install(|| part(&mut segment, &column, &sides));
-            assert_eq!(parted.moved, threads == 1);
-            let rows = if parted.moved { &spare } else { &rows };
+            let (mut rows, mut spare) = (&mut rows[..], &mut spare[..]);
+            let left = pool.install(|| part(&mut rows, &mut spare, &column, &sides, threads));
             let goes_left = |row: u32| matches!(row * 7 % 101, 0..=30 | 100);
-            assert!(rows[..parted.left].iter().all(|r| goes_left(*r)));
-            assert!(!rows[parted.left..].iter().any(|r| goes_left(*r)));
-            let mut all = rows.clone();
+            assert!(rows[..left].iter().all(|r| goes_left(*r)));
+            assert!(!rows[left..].iter().any(|r| goes_left(*r)));
+            let mut all = rows.to_vec();
             all.sort_unstable();
             assert!(all.iter().enumerate().all(|(i, r)| i as u32 == *r));
         }

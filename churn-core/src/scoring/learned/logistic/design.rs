@@ -171,8 +171,9 @@ impl Numeric {
         ((above - 1) as f64 + (value - low) / (high - low)) / last as f64
     }
 
+    /// Kept so small that sums of products with coefficients stay numbers.
     fn first_term(&self, value: f64) -> f64 {
-        (self.bend(value) - self.center) / self.scale
+        ((self.bend(value) - self.center) / self.scale).clamp(-1e150, 1e150)
     }
 
     /// Whether the value itself has a term, and not only that it is missing.
@@ -432,6 +433,24 @@ impl Design {
             columns: columns.collect::<Result<_>>()?,
             rows: frame.rows(),
         })
+    }
+
+    /// Calls `put` with (term, value) for every term that is not zero of a row of checked cells, in
+    /// the order of training, levels as their places.
+    #[inline]
+    pub(crate) fn row(&self, row: &[f64], mut put: impl FnMut(usize, f64)) {
+        for (input, cell) in self.inputs.iter().zip(row) {
+            match &input.kind {
+                Kind::Unused { .. } => {}
+                Kind::Numeric(n) => n.put(*cell, |term, value| put(term as usize, value)),
+                Kind::Categorical(c) => {
+                    let term = c.term((!cell.is_nan()).then_some(*cell as usize));
+                    if term != NO_TERM {
+                        put(term as usize, 1.0);
+                    }
+                }
+            }
+        }
     }
 
     /// Whether the columns are those of a schema, of the same kinds and with the same levels.

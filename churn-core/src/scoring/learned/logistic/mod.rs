@@ -18,7 +18,7 @@ mod newton;
 
 use serde::{Deserialize, Serialize};
 
-use design::{Coding, Design, Kind, NO_TERM};
+use design::{Coding, Design, Kind};
 use newton::{Problem, Solution};
 pub(crate) use newton::{logistic, softplus};
 
@@ -484,21 +484,9 @@ impl LogisticModel {
     /// = missing, and places of levels among the ascending levels of training.
     pub(crate) fn row_margin(&self, row: &[f64]) -> f64 {
         let mut margin = self.intercept;
-        for (input, cell) in self.design.inputs.iter().zip(row) {
-            match &input.kind {
-                Kind::Unused { .. } => {}
-                Kind::Numeric(n) => n.put(*cell, |term, value| {
-                    margin += self.coefficients[term as usize] * value;
-                }),
-                Kind::Categorical(c) => {
-                    let level = (!cell.is_nan()).then_some(*cell as usize);
-                    let term = c.term(level);
-                    if term != NO_TERM {
-                        margin += self.coefficients[term as usize];
-                    }
-                }
-            }
-        }
+        self.design.row(row, |term, value| {
+            margin += self.coefficients[term] * value;
+        });
         margin
     }
 

@@ -4,7 +4,8 @@
 //! "CHRNMODL" · version u16 · CRC-32 u32 · length u64 · JSON · for each sum of trees: length u64 · its bytes
 //! ```
 //!
-//! Numbers are little-endian; the checksum covers everything behind it. The JSON holds what is
+//! Version 2 has room for a support vector machine. Each file is written in the lowest version that
+//! holds its model, so that older libraries read what they can. Numbers are little-endian; the checksum covers everything behind it. The JSON holds what is
 //! small: columns, coefficients, calibration, the profile for drift. No training row is in there.
 
 use serde::{Deserialize, Serialize};
@@ -14,12 +15,15 @@ use super::{ChurnModel, Fitted, Learner, Member, OutOfFold, SchemaColumn};
 use crate::error::{Error, Result};
 use crate::events::ChurnDefinition;
 use crate::math::checksum::crc32;
-use crate::scoring::learned::TreeEnsemble;
 use crate::scoring::learned::calibration::Calibrator;
 use crate::scoring::learned::logistic::LogisticModel;
+use crate::scoring::learned::{SvmModel, TreeEnsemble};
 
 const MARK: &[u8; 8] = b"CHRNMODL";
-const VERSION: u16 = 1;
+/// The newest version.
+const VERSION: u16 = 2;
+/// Most learners of a model.
+const MOST_MEMBERS: usize = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,8 +42,10 @@ struct Document {
 struct MemberDocument {
     learner: Learner,
     weight: f64,
-    /// None = the next sum of trees behind the document.
     logistic: Option<Box<LogisticModel>>,
+    /// Where both are missing it is the next sum of trees behind the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    svm: Option<Box<SvmModel>>,
 }
 
 impl ChurnModel {
@@ -48,17 +54,23 @@ impl ChurnModel {
     /// # Errors
     /// None that a fitted model could cause; the type is that of the writer.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let mut trees = Vec::new();
-        let members = self.members.iter().map(|member| MemberDocument {
-            learner: member.learner,
-            weight: member.weight,
-            logistic: match &member.fitted {
-                Fitted::Logistic(model) => Some(model.clone()),
-                Fitted::Trees(ensemble) => {
-                    trees.push(ensemble.to_bytes());
-                    None
+        let (mut trees, mut version) = (Vec::new(), 1_u16);
+        let members = self.members.iter().map(|member| {
+            let (mut logistic, mut svm) = (None, None);
+            match &member.fitted {
+                Fitted::Logistic(model) => logistic = Some(model.clone()),
+                Fitted::Trees(ensemble) => trees.push(ensemble.to_bytes()),
+                Fitted::Svm(model) => {
+                    svm = Some(model.clone());
+                    version = 2;
                 }
-            },
+            }
+            MemberDocument {
+                learner: member.learner,
+                weight: member.weight,
+                logistic,
+                svm,
+            }
         });
         let document = Document {
             members: members.collect(),
@@ -77,7 +89,7 @@ impl ChurnModel {
             body.extend_from_slice(part);
         }
         let mut file = MARK.to_vec();
-        file.extend_from_slice(&VERSION.to_le_bytes());
+        file.extend_from_slice(&version.to_le_bytes());
         file.extend_from_slice(&crc32(&body).to_le_bytes());
         file.append(&mut body);
         Ok(file)
@@ -85,8 +97,8 @@ impl ChurnModel {
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote: the same model to the bit.
     ///
-    /// Safe for bytes of any origin: memory is bounded by their length, and everything that
-    /// prediction relies on is checked.
+    /// Safe for bytes of any origin: memory is bounded by their length (and 32 MiB for a support
+    /// vector machine), and everything that prediction relies on is checked.
     ///
     /// # Errors
     /// `InvalidParameter` at `model` for bytes that are not a model, are damaged or were written
@@ -115,8 +127,8 @@ impl ChurnModel {
         let cut = || wrong("a whole file", &"its first bytes only");
         let (version, rest) = rest.split_first_chunk().ok_or_else(cut)?;
         let version = u16::from_le_bytes(*version);
-        if version != VERSION {
-            return Err(wrong("version 1", &format_args!("version {version}")));
+        if !(1..=VERSION).contains(&version) {
+            return Err(wrong("version 1 or 2", &format_args!("version {version}")));
         }
         let (sum, mut rest) = rest.split_first_chunk().ok_or_else(cut)?;
         if u32::from_le_bytes(*sum) != crc32(rest) {
@@ -131,11 +143,16 @@ impl ChurnModel {
         };
         let document: Document = serde_json::from_slice(next()?)
             .map_err(|error| wrong("the parts of a model", &error))?;
+        if document.members.len() > MOST_MEMBERS {
+            return Err(wrong("one or two learners", &document.members.len()));
+        }
         let mut members = Vec::with_capacity(document.members.len());
         for member in document.members {
-            let fitted = match member.logistic {
-                Some(model) => Fitted::Logistic(model),
-                None => Fitted::Trees(Box::new(TreeEnsemble::from_bytes(next()?)?)),
+            let fitted = match (member.logistic, member.svm) {
+                (Some(_), Some(_)) => return Err(wrong("one model per learner", &"two")),
+                (Some(model), None) => Fitted::Logistic(model),
+                (None, Some(model)) => Fitted::Svm(model),
+                (None, None) => Fitted::Trees(Box::new(TreeEnsemble::from_bytes(next()?)?)),
             };
             members.push(Member {
                 learner: member.learner,
@@ -191,6 +208,12 @@ impl ChurnModel {
                     model.names().eq(self.names())
                 }
                 Fitted::Trees(trees) => trees.names().eq(self.names()),
+                Fitted::Svm(model) => {
+                    if !model.design().fits(&self.schema) {
+                        return wrong("terms of the model's own columns and levels");
+                    }
+                    model.names().eq(self.names())
+                }
             };
             if !same_names {
                 return wrong("learners of the same columns");
@@ -211,9 +234,9 @@ mod tests {
     use super::*;
     use crate::math::random::Random;
     use crate::progress::Progress;
-    use crate::scoring::learned::{Calibration, ChurnModelSettings, Column, Frame};
+    use crate::scoring::learned::{Calibration, ChurnModelSettings, Column, Frame, Learner};
 
-    fn model() -> ChurnModel {
+    fn model(learner: Learner) -> ChurnModel {
         let mut random = Random::new(1, 0);
         let n = 400;
         let a: Vec<f64> = (0..n).map(|_| random.normal()).collect();
@@ -234,18 +257,29 @@ mod tests {
         ])
         .unwrap();
         let mut settings = ChurnModelSettings {
+            learner,
             calibration: Calibration::IsotonicForced,
             ..ChurnModelSettings::default()
         };
         settings.boosting.trees = 20;
+        settings.svm.features = 20;
         settings.fit(&frame, &y, None, &Progress::none()).unwrap()
     }
 
     #[test]
     fn damaged_bytes_are_refused_without_a_panic() {
-        let model = model();
+        for learner in [Learner::Auto, Learner::Svm] {
+            damage(&model(learner));
+        }
+    }
+
+    fn damage(model: &ChurnModel) {
         let bytes = model.to_bytes().unwrap();
-        assert_eq!(ChurnModel::from_bytes(&bytes).unwrap(), model);
+        assert_eq!(
+            bytes[8],
+            1 + u8::from(model.members[0].learner == Learner::Svm)
+        );
+        assert_eq!(&ChurnModel::from_bytes(&bytes).unwrap(), model);
         for len in (0..bytes.len()).step_by(7) {
             assert!(ChurnModel::from_bytes(&bytes[..len]).is_err());
         }
@@ -287,16 +321,21 @@ mod tests {
             }
         }
         let mut newer = bytes.clone();
-        newer[8] = 2;
+        newer[8] = 3;
         assert_eq!(
-            ChurnModel::from_bytes(&newer).unwrap_err().got(),
-            "version 2"
+            ChurnModel::from_bytes(&newer).unwrap_err().to_string(),
+            "model: expected version 1 or 2, got version 3"
         );
     }
 
     #[test]
     fn the_scorer_agrees_with_the_table() {
-        let model = model();
+        for learner in [Learner::Auto, Learner::Svm] {
+            agree(&model(learner));
+        }
+    }
+
+    fn agree(model: &ChurnModel) {
         let mut scorer = model.scorer(&["level", "other", "a"]).unwrap();
         assert!(scorer.level("level", "new").unwrap().is_nan());
         let levels: Vec<String> = ["z", "new", "x"].map(String::from).to_vec();

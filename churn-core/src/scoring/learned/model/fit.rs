@@ -52,13 +52,22 @@ impl ChurnModelSettings {
         self.fit_folds(frame, target, weights, &folds, progress)
     }
 
-    /// Fits a model on training data; folds keep each customer's rows together.
+    /// Fits a model on training data; folds keep each customer's rows together, and with
+    /// [`monotone_silence`](Self::monotone_silence) boosting never takes a longer silence for a
+    /// lower risk.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
     pub fn fit_data(&self, data: &TrainingData, progress: &Progress<'_>) -> Result<ChurnModel> {
         let frame = data.frame()?;
-        let mut model = self.fit_grouped(&frame, data.target(), None, data.groups(), progress)?;
+        let mut settings = self.clone();
+        if self.monotone_silence {
+            for (name, way) in data.silence() {
+                settings.boosting.monotone.entry(name).or_insert(way);
+            }
+        }
+        let (target, groups) = (data.target(), data.groups());
+        let mut model = settings.fit_grouped(&frame, target, None, groups, progress)?;
         model.churn = Some(data.churn().clone());
         Ok(model)
     }
@@ -185,7 +194,12 @@ impl ChurnModelSettings {
         let (mut members, mut reports) = (Vec::new(), Vec::new());
         for (k, learner) in learners.iter().enumerate() {
             let kept = mean_count(&trees[k]);
-            let own: Vec<f64> = margins[k].iter().map(|m| logistic(*m)).collect();
+            let log_odds = |margin: &f64| match learner {
+                Learner::Svm => beliefs[k] * margin + intercept,
+                _ => *margin,
+            };
+            let own = margins[k].iter().map(|m| logistic(log_odds(m)));
+            let own: Vec<f64> = own.collect();
             reports.push(LearnerReport {
                 learner: learner.name().to_owned(),
                 weight: beliefs[k],
@@ -239,6 +253,10 @@ impl ChurnModelSettings {
                 let trees = self.forest.fit(frame, target, weights, progress)?;
                 Ok(Fitted::Trees(Box::new(trees)))
             }
+            Learner::Svm => {
+                let machine = self.svm.fit(frame, target, weights, progress)?;
+                Ok(Fitted::Svm(Box::new(machine)))
+            }
             Learner::Tree => {
                 let tree = self.tree.fit(frame, target, weights, progress)?;
                 Ok(Fitted::Trees(Box::new(tree)))
@@ -276,16 +294,15 @@ impl ChurnModelSettings {
     ) -> Result<(Vec<f64>, f64)> {
         let weight = |row: usize| weights.map_or(1.0, |w| w[row]);
         let label = |row: usize| target[row];
+        let sigmoid = |margins: &[f64]| match Calibration::Sigmoid.fit(margins, target, weights)? {
+            Calibrator::Sigmoid { slope, intercept } => Ok((vec![slope], intercept)),
+            _ => Ok((vec![1.0], 0.0)),
+        };
         match margins {
             [only] => match self.calibration {
-                Calibration::Sigmoid => {
-                    let Calibrator::Sigmoid { slope, intercept } =
-                        Calibration::Sigmoid.fit(only, target, weights)?
-                    else {
-                        return Ok((vec![1.0], 0.0));
-                    };
-                    Ok((vec![slope], intercept))
-                }
+                // Margins of a support vector machine become log-odds here, whatever follows.
+                _ if self.learner == Learner::Svm => sigmoid(only),
+                Calibration::Sigmoid => sigmoid(only),
                 _ => Ok((vec![1.0], 0.0)),
             },
             [first, second] => {
@@ -335,4 +352,77 @@ fn mean_count(counts: &[usize]) -> usize {
     }
     let sum: usize = counts.iter().sum();
     ((sum as f64 / counts.len() as f64).round() as usize).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::learned::Column;
+    use crate::simulate::Shop;
+
+    /// Largest fall of a probability as a column grows (or, with −1, falls) and all else stays.
+    fn largest_fall(model: &ChurnModel, data: &TrainingData, column: &str, way: i8) -> f64 {
+        let frame = data.frame().unwrap();
+        let Column::Numeric(cells) = frame.column(column).unwrap() else {
+            panic!("numbers")
+        };
+        let mut values: Vec<f64> = cells.iter().copied().filter(|v| !v.is_nan()).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let last = values.len() - 1;
+        let at = |k: usize| {
+            let value = values[k * last / 30];
+            let rows = frame.rows();
+            let same = frame.replace(column, |_| Column::Numeric(vec![value; rows].into()));
+            model.predict(&same.unwrap()).unwrap()
+        };
+        let mut fall: f64 = 0.0;
+        for k in 0..30 {
+            let (low, high) = (at(k), at(k + 1));
+            let steps = low.iter().zip(&high);
+            fall = steps.fold(fall, |fall, (a, b)| fall.max(f64::from(way) * (a - b)));
+        }
+        fall
+    }
+
+    #[test]
+    fn silence_never_lowers_the_risk_unless_asked() {
+        let shop = Shop {
+            customers: 400,
+            days: 500,
+            ..Shop::default()
+        };
+        let events = shop.open().unwrap();
+        let log = EventLog::from_columns(&events.columns(), &Default::default()).unwrap();
+        let data = TrainingData::build(&log, &Default::default(), &Progress::none()).unwrap();
+        let mut settings = ChurnModelSettings {
+            learner: Learner::Boosting,
+            folds: 2,
+            ..ChurnModelSettings::default()
+        };
+        settings.boosting.trees = 60;
+        settings.boosting.learning_rate = 0.3;
+        let fit =
+            |settings: &ChurnModelSettings| settings.fit_data(&data, &Progress::none()).unwrap();
+        let falls = |model: &ChurnModel| -> Vec<f64> {
+            let silence = data.silence();
+            let falls = silence
+                .iter()
+                .map(|(name, way)| largest_fall(model, &data, name, *way));
+            falls.collect()
+        };
+        let bound = fit(&settings);
+        assert!(
+            falls(&bound).iter().all(|fall| *fall <= 0.0),
+            "{:?}",
+            falls(&bound)
+        );
+        let free = ChurnModelSettings {
+            monotone_silence: false,
+            ..settings.clone()
+        };
+        assert!(falls(&fit(&free)).iter().any(|fall| *fall > 1e-3));
+        // A direction that the caller names comes first: here none at all.
+        settings.boosting.monotone = data.silence().into_keys().map(|name| (name, 0)).collect();
+        assert_eq!(fit(&settings), fit(&free));
+    }
 }

@@ -8,7 +8,8 @@
 //! calibration. Then the learners are fitted once more on all rows.
 //!
 //! log-odds = intercept + Σ weight × log-odds of a learner, so that contributions of columns add
-//! up as they do in each learner.
+//! up as they do in each learner. A support vector machine has no log-odds: there the weight and the
+//! intercept are those of a sigmoid on its margins, on which an isotonic or beta curve may follow.
 //!
 //! Not for fewer than some hundred rows with a dozen churners: there an expert card
 //! ([`Scorecard`](crate::scoring::Scorecard)) knows more than the data.
@@ -32,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use super::calibration::Calibrator;
 use super::logistic::{LogisticModel, logistic};
 use super::trees::{Link, TreeEnsemble};
-use super::{Column, Contributions, Frame};
+use super::{Column, Contributions, Frame, SvmModel};
 use crate::error::{Error, Result};
 use crate::events::ChurnDefinition;
 use crate::progress::Progress;
@@ -87,6 +88,7 @@ pub(crate) struct Member {
 pub(crate) enum Fitted {
     Logistic(Box<LogisticModel>),
     Trees(Box<TreeEnsemble>),
+    Svm(Box<SvmModel>),
 }
 
 /// Probabilities of learners that give no log-odds are kept so far from 0 and 1.
@@ -99,9 +101,11 @@ pub(crate) fn log_odds(p: f64) -> f64 {
 }
 
 impl Fitted {
+    /// Log-odds, or of a support vector machine the margins that become so by its weight.
     pub(crate) fn margins(&self, frame: &Frame<'_>) -> Result<Vec<f64>> {
         match self {
             Fitted::Logistic(model) => model.margins(frame),
+            Fitted::Svm(model) => model.margins(frame),
             Fitted::Trees(trees) => {
                 let mut margins = trees.margins(frame)?;
                 if trees.link() == Link::Probability {
@@ -112,10 +116,11 @@ impl Fitted {
         }
     }
 
-    /// Contributions to the log-odds, columns in the order of the schema.
+    /// Contributions to the margins, columns in the order of the schema.
     fn contributions(&self, frame: &Frame<'_>) -> Result<Contributions> {
         match self {
             Fitted::Logistic(model) => model.contributions(frame),
+            Fitted::Svm(model) => model.contributions(frame),
             Fitted::Trees(trees) if trees.link() == Link::Probability => {
                 stretched(&trees.contributions(frame, &Progress::none())?)
             }
@@ -211,24 +216,29 @@ impl ChurnModel {
     }
 
     fn check_frame(&self, frame: &Frame<'_>) -> Result<()> {
-        for column in &self.schema {
-            let expected = match (frame.column(&column.name)?, &column.levels) {
-                (Column::Numeric(_), None) | (Column::Categorical { .. }, Some(_)) => continue,
-                (Column::Numeric(_), Some(_)) => "a categorical column as in training",
-                (Column::Categorical { .. }, None) => "a numeric column as in training",
-            };
-            return Err(Error::invalid_parameter(
-                column.name.as_str(),
-                expected,
-                "the other kind",
-            ));
-        }
-        Ok(())
+        check_schema(&self.schema, frame)
     }
 }
 
+/// Checks that a frame has the columns of training, of the same kinds.
+pub(crate) fn check_schema(schema: &[SchemaColumn], frame: &Frame<'_>) -> Result<()> {
+    for column in schema {
+        let expected = match (frame.column(&column.name)?, &column.levels) {
+            (Column::Numeric(_), None) | (Column::Categorical { .. }, Some(_)) => continue,
+            (Column::Numeric(_), Some(_)) => "a categorical column as in training",
+            (Column::Categorical { .. }, None) => "a numeric column as in training",
+        };
+        return Err(Error::invalid_parameter(
+            column.name.as_str(),
+            expected,
+            "the other kind",
+        ));
+    }
+    Ok(())
+}
+
 /// The columns of a frame as a schema; levels are those of rows that count.
-fn schema_of(frame: &Frame<'_>, weights: Option<&[f64]>) -> Vec<SchemaColumn> {
+pub(crate) fn schema_of(frame: &Frame<'_>, weights: Option<&[f64]>) -> Vec<SchemaColumn> {
     let columns = frame.names().iter().zip(frame.columns());
     columns
         .map(|(name, column)| SchemaColumn {

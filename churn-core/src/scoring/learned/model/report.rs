@@ -38,7 +38,8 @@ pub struct LearnerReport {
     pub weight: f64,
     /// Area under the ROC curve of this learner alone.
     pub roc_auc: f64,
-    /// Log loss of this learner alone, before calibration.
+    /// Log loss of this learner alone, before calibration; of a support vector machine behind the
+    /// sigmoid that makes its margins log-odds.
     pub log_loss: f64,
     /// Number of trees kept, 0 for learners without.
     pub trees: usize,

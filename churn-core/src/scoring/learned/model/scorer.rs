@@ -33,11 +33,13 @@ pub struct ModelScorer<'m> {
     members: Vec<MemberScorer<'m>>,
     cells: Vec<f64>,
     translated: Vec<f64>,
+    terms: Vec<f64>,
 }
 
 #[derive(Debug, Clone)]
 enum MemberScorer<'m> {
-    Logistic,
+    /// Logistic regression and support vector machine: cells as they are.
+    Plain,
     /// For each categorical column (by place in the schema) the number of each level.
     Trees(Box<RowScorer<'m>>, Vec<(usize, Vec<f64>)>, Link),
 }
@@ -54,7 +56,7 @@ impl ChurnModel {
         };
         let names: Vec<&str> = self.names().collect();
         let members = self.members.iter().map(|member| match &member.fitted {
-            Fitted::Logistic(_) => Ok(MemberScorer::Logistic),
+            Fitted::Logistic(_) | Fitted::Svm(_) => Ok(MemberScorer::Plain),
             Fitted::Trees(trees) => {
                 let scorer = trees.row_scorer(&names)?;
                 let mut tables = Vec::new();
@@ -79,6 +81,7 @@ impl ChurnModel {
             members: members.collect::<Result<_>>()?,
             cells: vec![0.0; names.len()],
             translated: vec![0.0; names.len()],
+            terms: Vec::new(),
         })
     }
 }
@@ -132,6 +135,7 @@ impl ModelScorer<'_> {
         for (member, scorer) in self.model.members.iter().zip(&mut self.members) {
             let own = match (&member.fitted, scorer) {
                 (Fitted::Logistic(model), _) => model.row_margin(&self.cells),
+                (Fitted::Svm(model), _) => model.row_margin(&self.cells, &mut self.terms),
                 (Fitted::Trees(_), MemberScorer::Trees(scorer, tables, link)) => {
                     self.translated.copy_from_slice(&self.cells);
                     for (place, numbers) in tables.iter() {
@@ -147,7 +151,7 @@ impl ModelScorer<'_> {
                         margin
                     }
                 }
-                (Fitted::Trees(_), MemberScorer::Logistic) => 0.0,
+                (Fitted::Trees(_), MemberScorer::Plain) => 0.0,
             };
             margin += member.weight * own;
         }

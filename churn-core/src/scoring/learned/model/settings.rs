@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::scoring::learned::{Boosting, Calibration, DecisionTree, Forest, Logistic};
+use crate::scoring::learned::{Boosting, Calibration, DecisionTree, Forest, Logistic, Svm};
 
 /// What learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub enum Learner {
     Forest,
     /// One tree that people can read.
     Tree,
+    /// A support vector machine, whose margins a sigmoid makes log-odds.
+    Svm,
 }
 
 impl Learner {
@@ -33,6 +35,7 @@ impl Learner {
             Learner::Boosting => "boosting",
             Learner::Forest => "forest",
             Learner::Tree => "tree",
+            Learner::Svm => "svm",
         }
     }
 
@@ -72,6 +75,13 @@ pub struct ChurnModelSettings {
     /// Logistic regression, whose numbers act through a bent line here.
     #[serde(deserialize_with = "logistic")]
     pub logistic: Logistic,
+    /// In models fitted on an event log or on training data made of one: whether a longer silence,
+    /// others equal, never lowers what boosting says ([`TrainingData::silence`] names the columns).
+    /// Directions in `boosting.monotone`, 0 included, come first. Other learners are not bound, and
+    /// a caller's own table is bound by `boosting.monotone` alone. Default true.
+    ///
+    /// [`TrainingData::silence`]: crate::scoring::learned::TrainingData::silence
+    pub monotone_silence: bool,
     /// Boosting; `trees` is the most, how many are kept is found out of fold.
     #[serde(deserialize_with = "boosting")]
     pub boosting: Boosting,
@@ -79,6 +89,8 @@ pub struct ChurnModelSettings {
     pub forest: Forest,
     /// The single tree.
     pub tree: DecisionTree,
+    /// The support vector machine.
+    pub svm: Svm,
     /// Seed of the folds. Default 0.
     pub seed: u64,
 }
@@ -95,6 +107,7 @@ impl Default for ChurnModelSettings {
                 tolerance: 1e-8,
                 ..Logistic::default()
             },
+            monotone_silence: true,
             boosting: Boosting {
                 trees: 1_000,
                 learning_rate: 0.03,
@@ -107,6 +120,7 @@ impl Default for ChurnModelSettings {
             },
             forest: Forest::default(),
             tree: DecisionTree::default(),
+            svm: Svm::default(),
             seed: 0,
         }
     }
@@ -132,7 +146,15 @@ impl ChurnModelSettings {
                 "squared_error",
             ));
         }
+        if self.learner == Learner::Svm && self.calibration == Calibration::None {
+            return Err(Error::invalid_parameter(
+                "model.calibration",
+                "a calibration: margins of a support vector machine are no log-odds",
+                "none",
+            ));
+        }
         self.logistic.check()?;
+        self.svm.check()?;
         self.boosting.check()
     }
 }

@@ -1,8 +1,7 @@
 //! Trees as bytes: small, versioned, checked, safe to read from a stranger.
 //!
-//! Layout, little-endian: the mark `CHRNTREE`, version (u16), CRC-32 of all that follows (u32), then
-//! link (u8), base (f64), features, trees. Numbers marked *n* are whole numbers of seven bits a byte,
-//! lowest first.
+//! Layout, little-endian: an envelope marked `CHRNTREE` (`packed.rs`), then link (u8), base (f64),
+//! features, trees. Numbers marked *n* are whole numbers of seven bits a byte, lowest first.
 //!
 //! * Features: *n*, then for each its name (*n* bytes of UTF-8), kind (0 = cuts as f64, 1 = cuts as
 //!   f32, 2 = levels), *n* of these, and the cuts or names.
@@ -12,21 +11,17 @@
 
 use super::{BinSet, Encoding, Feature, Link, MAX_CUTS, MAX_NODES, Node, Rule, Tree, TreeEnsemble};
 use crate::error::{Error, Result};
-use crate::math::checksum::crc32;
+use crate::scoring::learned::packed::{Envelope, Reader, Scale, Writer};
 
-const MARK: &[u8; 8] = b"CHRNTREE";
-const VERSION: u16 = 1;
-/// Bytes before those that the checksum covers.
-const HEAD: usize = 14;
-
-const WIDE: u8 = 0;
-const SHORT: u8 = 1;
-const LEVELS: u8 = 2;
+const ENVELOPE: Envelope = Envelope {
+    mark: b"CHRNTREE",
+    version: 1,
+};
 
 impl TreeEnsemble {
     /// The model as bytes, for [`from_bytes`](Self::from_bytes). Holds no training rows.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Writer(Vec::new());
+        let mut out = Writer::default();
         out.byte(match self.link {
             Link::Identity => 0,
             Link::Logistic => 1,
@@ -37,22 +32,8 @@ impl TreeEnsemble {
         for feature in &self.features {
             out.text(&feature.name);
             match &feature.encoding {
-                Encoding::Numeric(cuts) => {
-                    let short = cuts.iter().all(|cut| f64::from(*cut as f32) == *cut);
-                    out.byte(if short { SHORT } else { WIDE });
-                    out.number(cuts.len());
-                    for cut in cuts {
-                        match short {
-                            true => out.bytes(&(*cut as f32).to_le_bytes()),
-                            false => out.bytes(&cut.to_le_bytes()),
-                        }
-                    }
-                }
-                Encoding::Categorical(levels) => {
-                    out.byte(LEVELS);
-                    out.number(levels.len());
-                    levels.iter().for_each(|level| out.text(level));
-                }
+                Encoding::Numeric(cuts) => out.cuts(cuts),
+                Encoding::Categorical(levels) => out.levels(levels),
             }
         }
         out.number(self.trees.len());
@@ -87,12 +68,7 @@ impl TreeEnsemble {
                 }
             }
         }
-        let mut file = Vec::with_capacity(HEAD + out.0.len());
-        file.extend_from_slice(MARK);
-        file.extend_from_slice(&VERSION.to_le_bytes());
-        file.extend_from_slice(&crc32(&out.0).to_le_bytes());
-        file.extend_from_slice(&out.0);
-        file
+        ENVELOPE.seal(&out.0)
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote: the same model to the bit.
@@ -103,32 +79,18 @@ impl TreeEnsemble {
     /// `InvalidParameter` at `model` for bytes that are not a model, are damaged or were written by
     /// a newer version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let wrong = |expected: &str, got: &dyn std::fmt::Display| {
-            Err(Error::invalid_parameter("model", expected, got))
+        let mut reader = Reader {
+            rest: ENVELOPE.open(bytes)?,
         };
-        let Some(rest) = bytes.strip_prefix(MARK) else {
-            return wrong("bytes that begin with CHRNTREE", &"other bytes");
-        };
-        let Some((version, rest)) = rest.split_first_chunk() else {
-            return wrong("a whole file", &"its first bytes only");
-        };
-        let version = u16::from_le_bytes(*version);
-        if version != VERSION {
-            return wrong("version 1", &format_args!("version {version}"));
-        }
-        let Some((sum, rest)) = rest.split_first_chunk() else {
-            return wrong("a whole file", &"its first bytes only");
-        };
-        if u32::from_le_bytes(*sum) != crc32(rest) {
-            return wrong("bytes as they were written", &"a wrong checksum");
-        }
-        let mut reader = Reader { rest };
-        let parts = reader.parts();
-        match parts {
+        match reader.parts() {
             Some((features, trees, base, link)) if reader.rest.is_empty() => {
                 Self::new(features, trees, base, link)
             }
-            _ => wrong("the parts of a model", &"other bytes"),
+            _ => Err(Error::invalid_parameter(
+                "model",
+                "the parts of a model",
+                "other bytes",
+            )),
         }
     }
 }
@@ -141,80 +103,9 @@ fn set_bytes(feature: &Feature) -> usize {
     }
 }
 
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn byte(&mut self, byte: u8) {
-        self.0.push(byte);
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn number(&mut self, mut number: usize) {
-        while number >= 0x80 {
-            self.byte(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.byte(number as u8);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.number(text.len());
-        self.bytes(text.as_bytes());
-    }
-}
-
-/// Reads from the front; nothing where the bytes do not say what they should.
-struct Reader<'a> {
-    rest: &'a [u8],
-}
-
 type Parts = (Vec<Feature>, Vec<Tree>, f64, Link);
 
 impl Reader<'_> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (array, rest) = self.rest.split_first_chunk()?;
-        self.rest = rest;
-        Some(*array)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn short(&mut self) -> Option<f32> {
-        self.array().map(f32::from_le_bytes)
-    }
-
-    fn number(&mut self) -> Option<usize> {
-        let mut number = 0_u64;
-        for shift in (0..35).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return usize::try_from(number)
-                    .ok()
-                    .filter(|n| *n <= u32::MAX as usize);
-            }
-        }
-        None
-    }
-
-    /// A number of things that take at least `bytes` each, so that no more can be promised than
-    /// there is.
-    fn count(&mut self, bytes: usize) -> Option<usize> {
-        self.number().filter(|n| *n <= self.rest.len() / bytes)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let len = self.count(1)?;
-        let (text, rest) = self.rest.split_at_checked(len)?;
-        self.rest = rest;
-        String::from_utf8(text.to_vec()).ok()
-    }
-
     fn parts(&mut self) -> Option<Parts> {
         let link = match self.byte()? {
             0 => Link::Identity,
@@ -232,22 +123,9 @@ impl Reader<'_> {
 
     fn feature(&mut self) -> Option<Feature> {
         let name = self.text()?;
-        let kind = self.byte()?;
-        let count = self.number().filter(|n| *n <= MAX_CUTS)?;
-        let encoding = match kind {
-            WIDE => {
-                let cuts = (0..count).map(|_| self.array().map(f64::from_le_bytes));
-                Encoding::Numeric(cuts.collect::<Option<_>>()?)
-            }
-            SHORT => {
-                let cuts = (0..count).map(|_| self.short().map(f64::from));
-                Encoding::Numeric(cuts.collect::<Option<_>>()?)
-            }
-            LEVELS => {
-                let levels = (0..count).map(|_| self.text());
-                Encoding::Categorical(levels.collect::<Option<_>>()?)
-            }
-            _ => return None,
+        let encoding = match self.scale(MAX_CUTS)? {
+            Scale::Cuts(cuts) => Encoding::Numeric(cuts),
+            Scale::Levels(levels) => Encoding::Categorical(levels),
         };
         Some(Feature { name, encoding })
     }
@@ -317,8 +195,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::math::checksum::crc32;
     use crate::math::random::Random;
     use crate::progress::Progress;
+    use crate::scoring::learned::packed::HEAD;
     use crate::scoring::learned::{Boosting, Column, Frame, MISSING_LEVEL};
 
     fn model(seed: u64) -> (TreeEnsemble, Frame<'static>) {
@@ -461,7 +341,7 @@ mod tests {
 
         #[test]
         fn noise_never_panics(noise in prop::collection::vec(any::<u8>(), 0..400)) {
-            let mut bytes = MARK.to_vec();
+            let mut bytes = ENVELOPE.mark.to_vec();
             bytes.extend([1, 0, 0, 0, 0, 0]);
             bytes.extend(noise);
             let _ = TreeEnsemble::from_bytes(&sealed(bytes));
