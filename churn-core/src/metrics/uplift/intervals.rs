@@ -148,8 +148,9 @@ mod tests {
     use super::*;
     use crate::math::random::Random;
 
-    /// The interval of the average effect is that of a difference of two means, known otherwise;
-    /// it holds the truth in 93 to 97 % of 500 experiments, give or take 1.5 % for chance.
+    /// The interval of the average effect is that of a difference of two means, known otherwise. Of
+    /// so few units and draws percentile intervals hold the truth in 94 % of experiments; three
+    /// standard errors of 500 of them are 3.2 %.
     #[test]
     fn intervals_are_as_wide_as_chance() {
         let bootstrap = Bootstrap {
@@ -172,8 +173,8 @@ mod tests {
             // Money has no perfect ranking of 0 and 1.
             assert!(!found.contains_key("qini_sklift"));
         }
-        assert!((457..=492).contains(&covered), "{covered} of 500");
-        assert!((ratio - 1.0).abs() < 0.02, "{ratio}");
+        assert!((454..=486).contains(&covered), "{covered} of 500");
+        assert!((ratio - 1.0).abs() < 0.03, "{ratio}");
     }
 
     #[test]
