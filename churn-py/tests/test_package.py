@@ -112,6 +112,7 @@ def test_everything_public_is_exported_and_documented():
         "policy_value_of",
         "uplift_calibration",
         "uplift_curve",
+        "uplift_intervals",
         "uplift_metrics",
         "uplift_out_of_fold",
         "variation",

@@ -157,7 +157,8 @@ mod tests {
             replicates: 200,
             ..Bootstrap::default()
         };
-        let (mut covered, mut ratio) = (0, 0.0);
+        let (mut covered, mut known, mut ratio) = (0_i32, 0, 0.0);
+        let true_error = (4.0_f64 / 120.0).sqrt();
         for seed in 0..500 {
             let mut random = Random::new(77, seed);
             let treated: Vec<bool> = (0..120).map(|i| i % 2 == 0).collect();
@@ -169,11 +170,14 @@ mod tests {
             let found = intervals(&score, &treated, &outcome, 0.3, 10, &bootstrap).unwrap();
             let effect = found["average_effect"];
             covered += i32::from(effect.low <= 0.3 && 0.3 <= effect.high);
-            ratio += effect.standard_error / (4.0_f64 / 120.0).sqrt() / 500.0;
+            known += i32::from((effect.estimate - 0.3).abs() < 1.96 * true_error);
+            ratio += effect.standard_error / true_error / 500.0;
             // Money has no perfect ranking of 0 and 1.
             assert!(!found.contains_key("qini_sklift"));
         }
         assert!((454..=486).contains(&covered), "{covered} of 500");
+        // In the same experiments, what the interval with the known error holds.
+        assert!((covered - known).abs() <= 15, "{covered} against {known}");
         assert!((ratio - 1.0).abs() < 0.03, "{ratio}");
     }
 
