@@ -135,7 +135,7 @@ impl<'a> Growth<'a> {
         let threads = rayon::current_num_threads();
         let wide = match threads {
             1 => usize::MAX,
-            _ => WIDE.max(rows.len() / (16 * threads)),
+            _ => WIDE.max(rows.len() / threads),
         };
         let root = self.root(rows, spare, grown_on.is_none(), threads);
         let mut front = Front::new(root, self.ground.shape.leaves);
