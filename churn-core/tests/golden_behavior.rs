@@ -1,9 +1,7 @@
 //! Replays `golden/behavior/*.json`, the numbers of retention, lifecycle over time and stickiness
 //! that all languages agree on; see `golden/README.md`.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+mod replay;
 
 use churn_core::behavior::{
     LifecycleSettings, Mean, RetentionSettings, RetentionTable, StickinessSettings,
@@ -13,6 +11,8 @@ use churn_core::progress::Progress;
 use churn_core::{AsOf, Result, TimeUnit};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+
+use replay::{difference, replay};
 
 /// Every operation that a golden file may name, each of which some file must name.
 const OPERATIONS: [&str; 3] = [
@@ -97,56 +97,12 @@ fn log(inputs: &Map<String, Value>) -> Result<EventLog> {
     EventLog::from_columns(&columns, &Cleaning::default())
 }
 
-/// The first place where an answer is not what was expected.
-fn difference(place: &str, expected: &Value, got: &Value, tolerance: f64) -> Option<String> {
-    match (expected, got) {
-        (Value::Object(e), Value::Object(g)) => {
-            let names: BTreeSet<&String> = e.keys().chain(g.keys()).collect();
-            names.into_iter().find_map(|name| {
-                let place = format!("{place}.{name}");
-                match (e.get(name), g.get(name)) {
-                    (Some(e), Some(g)) => difference(&place, e, g, tolerance),
-                    (e, g) => Some(format!("{place}: expected {e:?}, got {g:?}")),
-                }
-            })
-        }
-        (Value::Array(e), Value::Array(g)) if e.len() == g.len() => {
-            (0..e.len()).find_map(|i| difference(&format!("{place}[{i}]"), &e[i], &g[i], tolerance))
-        }
-        (Value::Number(e), Value::Number(g)) => {
-            let (e, g) = (e.as_f64().unwrap(), g.as_f64().unwrap());
-            let near = (e - g).abs() <= tolerance * e.abs().max(1.0);
-            (!near).then(|| format!("{place}: expected {e}, got {g}"))
-        }
-        _ if expected == got => None,
-        _ => Some(format!("{place}: expected {expected}, got {got}")),
-    }
-}
-
 #[test]
 fn all_golden_files_hold() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/behavior");
-    let mut failures = Vec::new();
-    let mut seen = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|e| e != "json") {
-            continue;
-        }
-        let golden: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        let operation = golden["operation"].as_str().unwrap().to_owned();
-        for case in golden["cases"].as_array().unwrap() {
-            let mut inputs = golden["inputs"].as_object().unwrap().clone();
-            inputs.extend(case["inputs"].as_object().unwrap().clone());
-            let place = format!("{operation}: {}: ", case["name"]);
-            let tolerance = case["tolerance"].as_f64().unwrap();
-            match answer(&operation, &inputs) {
-                Ok(got) => failures.extend(difference(&place, &case["expected"], &got, tolerance)),
-                Err(error) => failures.push(format!("{place}{error}")),
-            }
-        }
-        seen.insert(operation);
-    }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert_eq!(seen.iter().collect::<Vec<_>>(), OPERATIONS.each_ref());
+    replay(
+        &["behavior"],
+        &OPERATIONS,
+        |operation, inputs| answer(operation, &inputs),
+        |_| difference,
+    );
 }

@@ -1,8 +1,6 @@
 //! Replays `golden/optimize/*.json`: plans for profit against HiGHS; see `golden/README.md`.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+mod replay;
 
 use churn_core::features::{FeatureInfo, FeatureTable};
 use churn_core::progress::Progress;
@@ -10,8 +8,9 @@ use churn_core::scoring::Scorecard;
 use churn_core::segments::{Grid, RiskTiers};
 use churn_core::strategy::{Effects, Facts, OptimizeSettings, Plan, Playbook, optimize_with};
 use churn_core::{AsOf, Customers, Result, settings};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+use replay::{Compare, difference, replay};
 
 /// Every operation that a golden file may name, each of which some file must name.
 const OPERATIONS: [&str; 3] = ["errors", "strategy.optimize", "strategy.optimize.bounds"];
@@ -117,51 +116,6 @@ fn table(table: &Value) -> Result<FeatureTable> {
     )
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Golden {
-    operation: String,
-    origin: Value,
-    #[serde(default)]
-    inputs: Map<String, Value>,
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    inputs: Map<String, Value>,
-    expected: Value,
-    tolerance: f64,
-}
-
-/// The first place where an answer is not what was expected.
-fn difference(place: &str, expected: &Value, got: &Value, tolerance: f64) -> Option<String> {
-    match (expected, got) {
-        (Value::Object(e), Value::Object(g)) => {
-            let names: BTreeSet<&String> = e.keys().chain(g.keys()).collect();
-            names.into_iter().find_map(|name| {
-                let place = format!("{place}.{name}");
-                match (e.get(name), g.get(name)) {
-                    (Some(e), Some(g)) => difference(&place, e, g, tolerance),
-                    (e, g) => Some(format!("{place}: expected {e:?}, got {g:?}")),
-                }
-            })
-        }
-        (Value::Array(e), Value::Array(g)) if e.len() == g.len() => {
-            (0..e.len()).find_map(|i| difference(&format!("{place}[{i}]"), &e[i], &g[i], tolerance))
-        }
-        (Value::Number(e), Value::Number(g)) => {
-            let (e, g) = (e.as_f64().unwrap(), g.as_f64().unwrap());
-            let near = (e - g).abs() <= tolerance * e.abs().max(1.0);
-            (!near).then(|| format!("{place}: expected {e}, got {g}"))
-        }
-        _ if expected == got => None,
-        _ => Some(format!("{place}: expected {expected}, got {got}")),
-    }
-}
-
 /// Profit and bound enclose the optimum, the bound is no worse than the linear relaxation, and the
 /// plan is near.
 fn outside(place: &str, expected: &Value, got: &Value, tolerance: f64) -> Option<String> {
@@ -179,33 +133,16 @@ fn outside(place: &str, expected: &Value, got: &Value, tolerance: f64) -> Option
 
 #[test]
 fn all_golden_files_hold() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/optimize");
-    let mut failures = Vec::new();
-    let mut seen = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|e| e != "json") {
-            continue;
-        }
-        let file = path.file_name().unwrap().to_string_lossy().into_owned();
-        let golden: Golden = serde_json::from_str(&fs::read_to_string(&path).unwrap())
-            .unwrap_or_else(|error| panic!("{file}: {error}"));
-        assert!(golden.origin["source"].is_string() && !golden.cases.is_empty());
-        let compare = match golden.operation.as_str() {
+    let compare = |operation: &str| -> Compare {
+        match operation {
             "strategy.optimize.bounds" => outside,
             _ => difference,
-        };
-        for case in golden.cases {
-            let mut inputs = golden.inputs.clone();
-            inputs.extend(case.inputs);
-            let place = format!("{file}: {}: ", case.name);
-            match answer(&golden.operation, &inputs) {
-                Ok(got) => failures.extend(compare(&place, &case.expected, &got, case.tolerance)),
-                Err(error) => failures.push(format!("{place}{error}")),
-            }
         }
-        seen.insert(golden.operation);
-    }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert_eq!(seen.iter().collect::<Vec<_>>(), OPERATIONS.each_ref());
+    };
+    replay(
+        &["optimize"],
+        &OPERATIONS,
+        |operation, inputs| answer(operation, &inputs),
+        compare,
+    );
 }

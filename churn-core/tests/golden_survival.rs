@@ -1,9 +1,7 @@
 //! Replays `golden/survival/*.json`, the numbers of curves and hazard models that all languages
 //! agree on; see `golden/README.md`.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+mod replay;
 
 use churn_core::Result;
 use churn_core::scoring::learned::{Column, Frame};
@@ -11,9 +9,10 @@ use churn_core::scoring::survival::{
     Coefficient, CoxPh, Durations, KaplanMeier, LogRankWeights, NelsonAalen, WeibullAft,
     brier_score, log_rank,
 };
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+
+use replay::{difference, replay};
 
 /// Every operation that a golden file may name, each of which some file must name.
 const OPERATIONS: [&str; 7] = [
@@ -209,78 +208,12 @@ impl Inputs {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Golden {
-    operation: String,
-    origin: Value,
-    #[serde(default)]
-    inputs: Map<String, Value>,
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    name: String,
-    inputs: Map<String, Value>,
-    expected: Value,
-    tolerance: f64,
-}
-
-/// The first place where an answer is not what was expected.
-fn difference(place: &str, expected: &Value, got: &Value, tolerance: f64) -> Option<String> {
-    match (expected, got) {
-        (Value::Object(e), Value::Object(g)) => {
-            let names: BTreeSet<&String> = e.keys().chain(g.keys()).collect();
-            names.into_iter().find_map(|name| {
-                let place = format!("{place}.{name}");
-                match (e.get(name), g.get(name)) {
-                    (Some(e), Some(g)) => difference(&place, e, g, tolerance),
-                    (e, g) => Some(format!("{place}: expected {e:?}, got {g:?}")),
-                }
-            })
-        }
-        (Value::Array(e), Value::Array(g)) if e.len() == g.len() => {
-            (0..e.len()).find_map(|i| difference(&format!("{place}[{i}]"), &e[i], &g[i], tolerance))
-        }
-        (Value::Number(e), Value::Number(g)) => {
-            let (e, g) = (e.as_f64().unwrap(), g.as_f64().unwrap());
-            let near = (e - g).abs() <= tolerance * e.abs().max(1.0);
-            (!near).then(|| format!("{place}: expected {e}, got {g}"))
-        }
-        _ if expected == got => None,
-        _ => Some(format!("{place}: expected {expected}, got {got}")),
-    }
-}
-
 #[test]
 fn all_golden_files_hold() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/survival");
-    let mut failures = Vec::new();
-    let mut seen = BTreeSet::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|e| e != "json") {
-            continue;
-        }
-        let file = path.file_name().unwrap().to_string_lossy().into_owned();
-        let golden: Golden = serde_json::from_str(&fs::read_to_string(&path).unwrap())
-            .unwrap_or_else(|error| panic!("{file}: {error}"));
-        assert!(golden.origin["source"].is_string() && !golden.cases.is_empty());
-        for case in golden.cases {
-            let mut inputs = golden.inputs.clone();
-            inputs.extend(case.inputs);
-            let place = format!("{file}: {}: ", case.name);
-            match answer(&golden.operation, &Inputs(inputs)) {
-                Ok(got) => {
-                    failures.extend(difference(&place, &case.expected, &got, case.tolerance))
-                }
-                Err(error) => failures.push(format!("{place}{error}")),
-            }
-        }
-        seen.insert(golden.operation);
-    }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert_eq!(seen.iter().collect::<Vec<_>>(), OPERATIONS.each_ref());
+    replay(
+        &["survival"],
+        &OPERATIONS,
+        |operation, inputs| answer(operation, &Inputs(inputs)),
+        |_| difference,
+    );
 }
