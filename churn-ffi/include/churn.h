@@ -3086,6 +3086,83 @@ churn_status churn_uplift_calibrate(const double *held_out,
 void churn_exposures_free(churn_exposures *exposures);
 
 /**
+ * Units needed in the control to see a difference of means of `effect`, given the variances of the
+ * outcome in both arms.
+ */
+churn_status churn_experiment_sample_size(double effect,
+                                          double control_variance,
+                                          double treated_variance,
+                                          const char *settings,
+                                          uint64_t *control_units,
+                                          churn_error **error);
+
+/**
+ * The smallest difference of means that so many units in the control can show.
+ */
+churn_status churn_experiment_detectable_effect(uint64_t control_units,
+                                                double control_variance,
+                                                double treated_variance,
+                                                const char *settings,
+                                                double *effect,
+                                                churn_error **error);
+
+/**
+ * The probability of seeing a difference of means of `effect` with so many units in the control.
+ */
+churn_status churn_experiment_power(double effect,
+                                    uint64_t control_units,
+                                    double control_variance,
+                                    double treated_variance,
+                                    const char *settings,
+                                    double *power,
+                                    churn_error **error);
+
+/**
+ * What the log says about an experiment with customers who reach `silence_days` without a purchase:
+ * how many per day, how many come back within `horizon_days` by themselves, what they spend; looked
+ * at in `window_days` that end one horizon before `as_of`. The answer is JSON, freed with
+ * churn_bytes_free.
+ */
+churn_status churn_experiment_plan_from_log(const churn_event_log *log,
+                                            const char *as_of,
+                                            uint32_t silence_days,
+                                            uint32_t horizon_days,
+                                            uint32_t window_days,
+                                            churn_bytes **answer,
+                                            churn_error **error);
+
+/**
+ * Bounds of |z| at `count` planned looks, each given by the share of all units seen by then (rising,
+ * the last one 1), such that all looks together err with 1 − `confidence`. `spending` is
+ * "obrien_fleming" or "pocock". Writes `count` numbers to `bounds`.
+ */
+churn_status churn_group_sequential_bounds(const double *looks,
+                                           size_t count,
+                                           double confidence,
+                                           const char *spending,
+                                           double *bounds,
+                                           churn_error **error);
+
+/**
+ * What the second policy earns per choice more than the first, on choices that another one made and
+ * logged, as churn_policy_value judges each; the interval is that of the paired difference.
+ * `of_choice`, `of_first` and `of_second` are rewards that a model expects (NULL unless `estimator` is
+ * "doubly_robust"). The answer is JSON, freed with churn_bytes_free.
+ */
+churn_status churn_policy_compare(const double *reward,
+                                  const double *propensity,
+                                  const double *first,
+                                  const double *second,
+                                  const double *of_choice,
+                                  const double *of_first,
+                                  const double *of_second,
+                                  size_t rows,
+                                  const char *estimator,
+                                  double confidence,
+                                  churn_bytes **answer,
+                                  churn_error **error);
+
+/**
  * Every uplift metric of a ranking; `treated` holds 0 or 1, `share` is that of uplift at k. The
  * answer is JSON, freed with churn_bytes_free.
  */

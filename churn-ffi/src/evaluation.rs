@@ -34,7 +34,7 @@ pub(crate) fn json(answer: &impl Serialize) -> Result<churn_bytes> {
 }
 
 /// A word that stands for one of several choices.
-fn choice<T: DeserializeOwned>(word: &str, what: &'static str) -> Result<T> {
+pub(crate) fn choice<T: DeserializeOwned>(word: &str, what: &'static str) -> Result<T> {
     serde_json::from_value(serde_json::Value::String(word.to_owned()))
         .map_err(|error| Error::invalid_parameter(what, "a known word", error).into())
 }

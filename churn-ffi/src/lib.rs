@@ -37,6 +37,7 @@ pub mod journey;
 pub mod lifetime;
 pub mod model;
 pub mod optimize;
+pub mod planning;
 pub mod progress;
 pub mod rankings;
 pub mod renewals;

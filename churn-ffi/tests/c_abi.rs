@@ -161,6 +161,11 @@ fn experiments_and_uplift() {
 }
 
 #[test]
+fn planning() {
+    compile_and_run("test_planning.c");
+}
+
+#[test]
 fn uplift() {
     compile_and_run("test_uplift.c");
 }

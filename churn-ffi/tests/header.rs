@@ -37,6 +37,7 @@ const SOURCES: &[&str] = &[
     "behavior.rs",
     "journey.rs",
     "evaluation.rs",
+    "planning.rs",
     "rankings.rs",
     "uplift.rs",
     "model.rs",
