@@ -25,7 +25,6 @@
 //! ```sh
 //! cargo run -p churn-benches --release --bin targeting -- --seeds 30
 //! cargo run -p churn-benches --release --bin targeting -- --seeds 30 --sweep yes   # prior settings
-//! cargo run -p churn-benches --release --bin targeting -- --seeds 30 --prior 0.2   # a prior that is off
 //! ```
 
 #![allow(
@@ -130,14 +129,13 @@ const SPREADS: [f64; 7] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 1.0];
 
 fn main() -> ExitCode {
     let run = || -> std::result::Result<(), String> {
-        refuse_unknown_arguments(&["seeds", "customers", "budget", "pilot", "sweep", "prior"])?;
+        refuse_unknown_arguments(&["seeds", "customers", "budget", "pilot", "sweep"])?;
         let run = Run {
             seeds: argument("seeds", 30)?,
             customers: argument("customers", 8_000)?,
             budget: argument("budget", 0.25)?,
             pilot: argument("pilot", 0.1)?,
             sweep: argument::<String>("sweep", "no".to_owned())? == "yes",
-            prior: argument("prior", 1.0)?,
         };
         println!("machine: {}", machine());
         println!(
@@ -161,8 +159,6 @@ struct Run {
     budget: f64,
     pilot: f64,
     sweep: bool,
-    /// What the playbook's response rates are multiplied by: how wrong the prior is.
-    prior: f64,
 }
 
 /// Policies by name with what they did, in blocks.
@@ -241,10 +237,7 @@ impl Run {
             uplift: pilot.uplift(&table, seed)?,
         };
 
-        let mut all = Playbook::from_toml(PLAYBOOK, facts.vocabulary())?;
-        for channel in &mut all.channels {
-            channel.prior_response = (channel.prior_response * self.prior).min(1.0);
-        }
+        let all = Playbook::from_toml(PLAYBOOK, facts.vocabulary())?;
         let mut single = all.clone();
         single.actions.truncate(1);
         single.actions[0].audience = "everyone".into();
