@@ -25,6 +25,7 @@
 //! ```sh
 //! cargo run -p churn-benches --release --bin targeting -- --seeds 30
 //! cargo run -p churn-benches --release --bin targeting -- --seeds 30 --sweep yes   # prior settings
+//! cargo run -p churn-benches --release --bin targeting -- --seeds 30 --prior 0.2   # a prior that is off
 //! ```
 
 #![allow(
@@ -46,8 +47,7 @@ use churn_core::scoring::Scorecard;
 use churn_core::segments::{Grid, RiskTiers, lifecycle};
 use churn_core::simulate::{CustomerTruth, Shop};
 use churn_core::strategy::{
-    EffectSettings, Effects, Facts, OptimizeSettings, Plan, Playbook, match_actions, optimize,
-    optimize_with,
+    EffectSettings, Effects, Facts, OptimizeSettings, Plan, Playbook, match_actions, optimize_with,
 };
 use churn_core::{AsOf, EventLog, Horizon, Result};
 
@@ -129,13 +129,14 @@ const SPREADS: [f64; 7] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 1.0];
 
 fn main() -> ExitCode {
     let run = || -> std::result::Result<(), String> {
-        refuse_unknown_arguments(&["seeds", "customers", "budget", "pilot", "sweep"])?;
+        refuse_unknown_arguments(&["seeds", "customers", "budget", "pilot", "sweep", "prior"])?;
         let run = Run {
             seeds: argument("seeds", 30)?,
             customers: argument("customers", 8_000)?,
             budget: argument("budget", 0.25)?,
             pilot: argument("pilot", 0.1)?,
             sweep: argument::<String>("sweep", "no".to_owned())? == "yes",
+            prior: argument("prior", 1.0)?,
         };
         println!("machine: {}", machine());
         println!(
@@ -159,6 +160,8 @@ struct Run {
     budget: f64,
     pilot: f64,
     sweep: bool,
+    /// What the prior share of customers saved per response is multiplied by.
+    prior: f64,
 }
 
 /// Policies by name with what they did, in blocks.
@@ -235,6 +238,7 @@ impl Run {
             observed: pilot.observed(),
             experiments: pilot.experiments()?,
             uplift: pilot.uplift(&table, seed)?,
+            prior: self.prior,
         };
 
         let all = Playbook::from_toml(PLAYBOOK, facts.vocabulary())?;
@@ -307,6 +311,7 @@ struct Lesson<'l> {
     observed: Vec<churn_core::strategy::ObservedResponse>,
     experiments: Vec<churn_core::strategy::ExperimentEffect>,
     uplift: Vec<Estimates>,
+    prior: f64,
 }
 
 impl Lesson<'_> {
@@ -322,6 +327,15 @@ impl Lesson<'_> {
         Effects::new(playbook, self.facts, settings)
     }
 
+    /// What is believed before the pilot.
+    fn belief(&self) -> EffectSettings {
+        let usual = EffectSettings::default();
+        EffectSettings {
+            saved_per_response: usual.saved_per_response * self.prior,
+            ..usual
+        }
+    }
+
     fn observed(&self, playbook: &Playbook, prior_strength: f64) -> Result<Effects> {
         let ids: Vec<&str> = playbook.actions.iter().map(|a| a.id.as_str()).collect();
         let observed = self
@@ -331,7 +345,7 @@ impl Lesson<'_> {
         let settings = EffectSettings {
             prior_strength,
             observed: observed.cloned().collect(),
-            ..EffectSettings::default()
+            ..self.belief()
         };
         self.effects(playbook, &settings)
     }
@@ -345,7 +359,7 @@ impl Lesson<'_> {
         let settings = EffectSettings {
             prior_spread,
             experiments: experiments.cloned().collect(),
-            ..EffectSettings::default()
+            ..self.belief()
         };
         self.effects(playbook, &settings)
     }
@@ -384,13 +398,10 @@ impl Lesson<'_> {
 
     fn learned(&self, playbook: &Playbook) -> Result<Block> {
         let default = EffectSettings::default();
-        let mut settings = OptimizeSettings::default();
-        settings.constraints.budget = Some(self.money);
-        settings.value.margin = MARGIN;
-        let priors = optimize(playbook, self.facts, &settings, &Progress::none())?;
+        let priors = self.effects(playbook, &self.belief())?;
         let named = |name: &str, outcome: Outcome| (name.to_owned(), outcome);
         Ok(vec![
-            named("profit, priors", self.judge.plan(&priors)),
+            named("profit, priors", self.plan(priors)?),
             named(
                 "profit, observed",
                 self.plan(self.observed(playbook, default.prior_strength)?)?,
