@@ -7,7 +7,8 @@
 //!
 //! Nothing else in the library knows Arrow, so its types may change without touching a kernel.
 //! Columns that already have the layout of the log (64-bit integers, microseconds, `f64`, packed
-//! or coded text in one chunk) are borrowed, not copied.
+//! or coded text in one chunk) are borrowed, not copied. The columns of a feature table and of training
+//! data leave as they lie, sharing their memory.
 //!
 //! # Example
 //! ```
@@ -34,6 +35,7 @@ mod frame;
 mod journey;
 mod lifetime;
 mod read;
+mod shared;
 mod write;
 
 pub use analysis::{
