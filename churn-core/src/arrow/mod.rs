@@ -30,6 +30,7 @@
 //! ```
 
 mod analysis;
+mod check;
 mod column;
 mod frame;
 mod journey;
