@@ -12,8 +12,10 @@ use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use churn_core::arrow::EventBatches;
 use churn_core::events::{
     Cleaning, ColumnNames, EventColumns, EventKind, IdCells, IdColumn, Keep, KindColumn, KindMap,
-    Policy, TextCells, TextColumn, TimeColumn, ValueColumn,
+    LogStream, MemoryScratch, Policy, StreamSettings, TextCells, TextColumn, TimeColumn,
+    ValueColumn,
 };
+use churn_core::progress::Progress;
 use churn_core::{ErrorKind, EventLog, TimeUnit};
 
 /// More than threads leave to one of them.
@@ -290,6 +292,16 @@ fn damaged_view(fault: usize) -> ArrayRef {
     arc(unsafe { StringViewArray::new_unchecked(views.into(), buffers, nulls) })
 }
 
+/// A view that holds its text itself, but not as it should.
+fn damaged_short_view(fault: usize, view: u128) -> ArrayRef {
+    let mut views: Vec<u128> = (0..ROWS as u128)
+        .map(|row| 2 | (97 + row % 9) << 32 | 98 << 40)
+        .collect();
+    views[fault] = view;
+    // SAFETY: as above.
+    arc(unsafe { StringViewArray::new_unchecked(views.into(), Arc::from([]), None) })
+}
+
 fn damaged() -> Vec<ArrayRef> {
     [0, 16_383, 16_384, 70_001, ROWS - 1]
         .into_iter()
@@ -305,6 +317,10 @@ fn damaged() -> Vec<ArrayRef> {
                 damaged_key(fault, -1, false),
                 damaged_key(fault, i64::MAX, true),
                 damaged_view(fault / 2 * 2),
+                damaged_short_view(fault, 2 | 0xff << 32 | 98 << 40),
+                damaged_short_view(fault, 2 | 97 << 32 | 98 << 40 | 99 << 48),
+                damaged_short_view(fault, 12 | 0xc3 << 120),
+                damaged_short_view(fault, 13 | 97 << 32),
             ]
         })
         .collect()
@@ -369,7 +385,7 @@ fn columns_that_nobody_reads_are_not_checked() {
         ..Cleaning::default()
     };
     for role in ["channel", "order", "item"] {
-        for array in damaged().into_iter().take(10) {
+        for array in damaged().into_iter().take(14) {
             let fault = array.to_data().validate_full().unwrap_err().to_string();
             let events = events(vec![with(role, array)]);
             let all = Cleaning::default();
@@ -382,6 +398,15 @@ fn columns_that_nobody_reads_are_not_checked() {
             let columns = events.columns_for(&cleaning).unwrap();
             let log = EventLog::from_columns(&columns, &cleaning).unwrap();
             assert_eq!(log.len(), ROWS);
+
+            let none = Progress::none();
+            let push = |cleaning: &Cleaning| {
+                let settings = StreamSettings::default();
+                let mut stream = LogStream::new(MemoryScratch::new(), &settings, cleaning).unwrap();
+                stream.push_batches(&events, &none).map(|()| stream.rows())
+            };
+            assert_eq!(push(&cleaning).unwrap(), ROWS as u64);
+            assert_eq!(push(&all).unwrap_err().got(), fault);
         }
     }
 }

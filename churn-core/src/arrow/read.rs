@@ -247,14 +247,15 @@ impl<R: RecordBatchReader> BatchReader<R> {
 }
 
 impl<S: Scratch> LogStream<S> {
-    /// Adds record batches.
+    /// Adds record batches, of which columns that the cleaning leaves out are not read.
     ///
     /// # Errors
-    /// As [`EventBatches::columns`] and [`push`](Self::push), with rows counted from the start of
+    /// As [`EventBatches::columns_for`] and [`push`](Self::push), with rows counted from the start of
     /// the stream.
     pub fn push_batches(&mut self, batches: &EventBatches, progress: &Progress<'_>) -> Result<()> {
         let before = self.rows();
-        let columns = batches.columns().map_err(|error| match error.row() {
+        let columns = batches.columns_for(self.cleaning());
+        let columns = columns.map_err(|error| match error.row() {
             Some(row) => error.at_row((before + row) as usize),
             None => error,
         })?;
