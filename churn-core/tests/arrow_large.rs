@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use arrow_array::types::{ArrowDictionaryKeyType, Int8Type, Int16Type, Int64Type, UInt32Type};
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Float32Array, Int32Array, Int64Array, LargeStringArray,
-    PrimitiveArray, RecordBatch, StringArray, StringViewArray, TimestampSecondArray, UInt8Array,
+    Array, ArrayRef, DictionaryArray, Float32Array, Float64Array, Int32Array, Int64Array,
+    LargeStringArray, PrimitiveArray, RecordBatch, StringArray, StringViewArray,
+    TimestampSecondArray, UInt8Array,
 };
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use churn_core::arrow::EventBatches;
@@ -248,6 +249,43 @@ fn numbers_of_other_types_and_codes_with_gaps_are_converted() {
         assert_eq!(log, expected);
         assert_eq!(log.report(), expected.report());
     }
+}
+
+#[test]
+fn ids_in_floats_are_whole_or_missing() {
+    let id = |row: usize| noise(row, 700) as f64 - 300.0;
+    let cell = |row: usize| match noise(row, 7) {
+        0 => None,
+        1 => Some(f64::NAN),
+        _ => Some(id(row)),
+    };
+    let with_ids = |ids: Vec<Option<f64>>| with("customer", arc(Float64Array::from(ids)));
+    let batch = with_ids((0..ROWS).map(cell).collect());
+    for batches in chunkings(&batch) {
+        let events = events(batches);
+        let customer = events.columns().unwrap().customer;
+        let (IdCells::Int(ids), Some(valid)) = (&customer.cells, &customer.valid) else {
+            panic!("{customer:?}")
+        };
+        for row in 0..ROWS {
+            assert_eq!(valid[row], noise(row, 7) > 1);
+            assert_eq!(ids[row], if valid[row] { id(row) as i64 } else { 0 });
+        }
+    }
+    for wrong in [0.5, f64::INFINITY, 1e300] {
+        let cells = (0..ROWS).map(|row| if row > 70_000 { Some(wrong) } else { cell(row) });
+        for batches in chunkings(&with_ids(cells.collect())) {
+            let events = events(batches);
+            let error = events.columns().unwrap_err();
+            assert_eq!(
+                (error.what(), error.row()),
+                ("events.customer", Some(70_001))
+            );
+            assert_eq!(error.got(), wrong.to_string());
+        }
+    }
+    let events = events(vec![with_ids((0..ROWS).map(|row| Some(id(row))).collect())]);
+    assert!(events.columns().unwrap().customer.valid.is_none());
 }
 
 /// Texts of which one, far inside, is damaged.

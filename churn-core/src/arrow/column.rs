@@ -189,25 +189,27 @@ impl Column {
     /// is missing, and every other cell must be an integer that floats hold exactly.
     fn whole(&self, numbers: Cow<'_, [f64]>) -> Result<IdColumn<'_>> {
         const EXACT: f64 = (1_u64 << 53) as f64;
-        let mut valid = match self.valid() {
-            Some(valid) => valid.into_owned(),
-            None => vec![true; numbers.len()],
-        };
-        let mut ids = vec![0; numbers.len()];
-        for (row, number) in numbers.iter().enumerate() {
-            if !valid[row] || number.is_nan() {
-                valid[row] = false;
-            } else if number.fract() == 0.0 && number.abs() <= EXACT {
-                ids[row] = *number as i64;
-            } else {
-                return Err(self
-                    .wrong("a whole number", &number.to_string())
-                    .at_row(row));
-            }
+        let valid = self.valid();
+        let given = |row: usize| valid.as_ref().is_none_or(|flags| flags[row]);
+        let is_there = |row: usize| given(row) && !numbers[row].is_nan();
+        let is_whole = |number: f64| number.fract() == 0.0 && number.abs() <= EXACT;
+        let rows = (0..numbers.len()).into_par_iter().with_min_len(PIECE);
+        let wrong = rows.find_first(|row| is_there(*row) && !is_whole(numbers[*row]));
+        if let Some(row) = wrong {
+            return Err(self
+                .wrong("a whole number", &numbers[row].to_string())
+                .at_row(row));
         }
+        let mut ids = Vec::with_capacity(numbers.len());
+        fill(&mut ids, numbers.len(), |row| match is_there(row) {
+            true => numbers[row] as i64,
+            false => 0,
+        });
+        let mut flags = Vec::with_capacity(numbers.len());
+        fill(&mut flags, numbers.len(), is_there);
         Ok(IdColumn {
             cells: IdCells::Int(ids.into()),
-            valid: Some(valid.into()),
+            valid: flags.contains(&false).then(|| flags.into()),
         })
     }
 
