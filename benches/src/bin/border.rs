@@ -55,11 +55,13 @@ fn run() -> Result<(), Failed> {
         .num_threads(argument("threads", 2)?)
         .build_global()?;
     println!("{}\n", machine());
-    println!("{:34} | seconds  | cpu      | page faults | extra", "step");
+    println!("{:36} | seconds  | cpu      | page faults | extra", "step");
     for (name, customer, channel) in layouts(events, customers)? {
         let batch = table(events, customer, channel)?;
         let all = Cleaning::default();
-        report(&format!("in: {name}"), rounds, || import(&batch, &all))?;
+        report(&format!("in: {name}"), rounds, events, || {
+            import(&batch, &all)
+        })?;
     }
     let dictionary = layouts(events, customers)?.swap_remove(0);
     let batch = table(events, dictionary.1, dictionary.2)?;
@@ -70,7 +72,7 @@ fn run() -> Result<(), Failed> {
         },
         ..Cleaning::default()
     };
-    report("in: the first without channels", rounds, || {
+    report("in: the first without channels", rounds, events, || {
         import(&batch, &without)
     })?;
 
@@ -83,10 +85,12 @@ fn run() -> Result<(), Failed> {
             .collect(),
         (0..rows * FEATURES).map(|i| i as f64).collect(),
     )?;
-    report("out: a table of 81 features", rounds, || {
+    report("out: a table of 81 features", rounds, rows, || {
         Ok(feature_batch(&table)?.num_rows())
     })?;
-    report("a clone of the table", rounds, || Ok(table.clone().len()))
+    report("a clone of the table", rounds, rows, || {
+        Ok(table.clone().len())
+    })
 }
 
 /// Takes events over and reads their columns.
@@ -95,17 +99,21 @@ fn import(batch: &RecordBatch, cleaning: &Cleaning) -> Result<usize, Failed> {
     Ok(events.columns_for(cleaning)?.len())
 }
 
-/// The cheapest of some rounds.
+/// The cheapest of some rounds, each of which must give so many rows.
 fn report(
     name: &str,
     rounds: usize,
+    expected: usize,
     step: impl Fn() -> Result<usize, Failed>,
 ) -> Result<(), Failed> {
     let mut best: Option<(Cost, Option<u64>)> = None;
     for _ in 0..rounds {
         let before = page_faults();
         let (rows, cost) = measure(&step);
-        rows?;
+        let rows = rows?;
+        if rows != expected {
+            return Err(format!("{name}: {rows} rows instead of {expected}").into());
+        }
         let faults = page_faults().zip(before).map(|(now, then)| now - then);
         if best.is_none_or(|(least, _)| cost.wall < least.wall) {
             best = Some((cost, faults));
@@ -114,7 +122,7 @@ fn report(
     let (cost, faults) = best.ok_or("rounds: expected at least 1")?;
     let number = |cell: Option<f64>| cell.map_or("-".into(), |cell| format!("{cell:.4}"));
     println!(
-        "{name:34} | {:8.4} | {:>8} | {:>11} | {} MiB",
+        "{name:36} | {:8.4} | {:>8} | {:>11} | {} MiB",
         cost.wall,
         number(cost.cpu),
         faults.map_or("-".into(), |faults| faults.to_string()),
