@@ -145,7 +145,8 @@ fn layouts(
     let channels = ["email", "one_to_one", "push", "sms"];
     let channel = |row: usize| (noise(row, 100) >= 74).then(|| noise(row, 4) as usize);
     let id = |row: usize| noise(row, customers as u64) as i64;
-    let text = |row: usize| format!("customer{:04}", id(row));
+    // 12 bytes, as views hold them themselves.
+    let text = |row: usize| format!("cust{:08}", id(row));
     let ints: ArrayRef = Arc::new(Int64Array::from_iter_values((0..events).map(id)));
     let narrow = (0..events).map(|row| id(row) as i32);
     let narrow: ArrayRef = Arc::new(Int32Array::from_iter_values(narrow));
