@@ -27,7 +27,7 @@ use super::group::Optional;
 use super::ids::{code_few_names, text_hash, word_hash};
 use super::keep::Keep;
 use super::partition::{Bucket, NO_BUCKET, chunk_rows, scatter_rows};
-use super::survey::check_rows;
+use super::intake::check_rows;
 use super::{EventLog, MAX_EVENTS, NO_CHANNEL, check_event_count, day_after};
 use crate::customers::CustomerId;
 use crate::error::{Error, ErrorKind, Result};
