@@ -21,9 +21,7 @@ fn compare<const KEY: usize, const ROW: bool, const W: usize>(
     let channel = Form::<KEY, ROW, W>::channel;
     let orders = || match &codes.orders {
         None => Ordering::Equal,
-        Some(orders) => orders
-            .fingerprint(row(a))
-            .cmp(&orders.fingerprint(row(b))),
+        Some(orders) => orders.fingerprint(row(a)).cmp(&orders.fingerprint(row(b))),
     };
     let items = || match &codes.items {
         None => Ordering::Equal,
@@ -354,7 +352,11 @@ impl Scratch {
         order.resize(records.len(), S::default());
         for (i, (record, local)) in records.iter().zip(&self.local).enumerate() {
             let place = &mut self.next[*local as usize];
-            order[*place as usize] = S::new(frame.since_first(Form::<KEY, ROW, W>::time(record)), i, bits);
+            order[*place as usize] = S::new(
+                frame.since_first(Form::<KEY, ROW, W>::time(record)),
+                i,
+                bits,
+            );
             *place += 1;
         }
     }

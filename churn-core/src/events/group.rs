@@ -313,7 +313,10 @@ impl Job<'_, '_, '_> {
         all.copies = copies.count;
         if cleaning.duplicates == DuplicatePolicy::Reject
             && let Some(row) = copies.first
-            && let Some(error) = self.intake.cleaner.rejection(row as usize, DropReason::Duplicate)
+            && let Some(error) = self
+                .intake
+                .cleaner
+                .rejection(row as usize, DropReason::Duplicate)
         {
             return Err(error);
         }

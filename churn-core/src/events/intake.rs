@@ -162,7 +162,12 @@ pub(super) fn check_rows(
                 cleaner.load(pick, &mut block);
                 cleaner.require_customers(pick, &mut block);
                 tally.settle(cleaner, None, pick, &mut block)?;
-                for (i, _) in block.usable.iter().enumerate().filter(|(_, usable)| **usable) {
+                for (i, _) in block
+                    .usable
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, usable)| **usable)
+                {
                     flags[pick.row(i) - rows.start] = 0;
                 }
             }
@@ -226,7 +231,7 @@ struct Desk<'c, const W: usize> {
 }
 
 /// Records of a chunk: they stay in the second-level cache until they are sorted by bucket.
-const CHUNK: usize = 1 << 15;
+const CHUNK: usize = 1 << 16;
 /// Rows that tell around which time the others are.
 const TIMES: usize = 1 << 10;
 /// Half of the time that a short record can hold, in microseconds: 71 years.
@@ -286,8 +291,10 @@ impl<'c> Intake<'_, 'c, '_> {
             .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
             .unwrap_or((base, base));
         let (channels, channel_names) = self.name_channels(&chunks)?;
-        let (shelved, flags): (Vec<_>, Vec<_>) =
-            chunks.into_iter().map(|chunk| (chunk.shelved, chunk.flags)).unzip();
+        let (shelved, flags): (Vec<_>, Vec<_>) = chunks
+            .into_iter()
+            .map(|chunk| (chunk.shelved, chunk.flags))
+            .unzip();
         let shelves = desks.into_iter().map(|desk| {
             let desk = desk.into_inner().unwrap_or_else(PoisonError::into_inner);
             desk.shelf
@@ -310,7 +317,9 @@ impl<'c> Intake<'_, 'c, '_> {
         let count = TIMES.min(self.rows);
         let row = |i: usize| (i as u128 * self.rows as u128 / count as u128) as usize;
         let times = (0..count).filter_map(|i| self.cleaner.time(row(i)));
-        times.min().map_or(0, |first| first.saturating_sub(HALF_FRAME))
+        times
+            .min()
+            .map_or(0, |first| first.saturating_sub(HALF_FRAME))
     }
 
     /// Takes in the rows of one chunk.
@@ -334,7 +343,8 @@ impl<'c> Intake<'_, 'c, '_> {
             self.keys.fill(pick, block)?;
             tally.settle(self.cleaner, Some(self.keys), pick, block)?;
             if let Some(column) = self.channel {
-                desk.channels.fill(column, pick, &block.usable, &mut desk.channel);
+                desk.channels
+                    .fill(column, pick, &block.usable, &mut desk.channel);
             }
             for i in 0..block.usable.len() {
                 if !block.usable[i] {
@@ -390,7 +400,9 @@ impl<'c> Intake<'_, 'c, '_> {
             // Most chunks know their channels in the order of the first rows; where that is the
             // order of their names, nothing has to be written anew.
             let same = names.iter().take(chunk.channels.len());
-            let same = same.enumerate().all(|(code, rank)| code == usize::from(*rank));
+            let same = same
+                .enumerate()
+                .all(|(code, rank)| code == usize::from(*rank));
             (!same).then_some(names)
         });
         let names = names.collect();
@@ -421,7 +433,8 @@ impl<const W: usize> Desk<'_, W> {
 
     /// Puts the chunk's records on the shelf, which has this number.
     fn put(&mut self, number: usize) -> Shelved {
-        self.shelf.put(number, &self.records, &self.buckets, &mut self.order)
+        self.shelf
+            .put(number, &self.records, &self.buckets, &mut self.order)
     }
 }
 

@@ -28,13 +28,7 @@ impl<const KEY: usize, const ROW: bool, const W: usize> Form<KEY, ROW, W> {
     }
 
     #[inline(always)]
-    pub(super) fn record(
-        block: &Block,
-        i: usize,
-        base: i64,
-        row: usize,
-        channel: u8,
-    ) -> [u64; W] {
+    pub(super) fn record(block: &Block, i: usize, base: i64, row: usize, channel: u8) -> [u64; W] {
         let time = block.times[i].wrapping_sub(base) as u64;
         let kind = u64::from(block.kinds[i]);
         let key = block.keys[i];
@@ -269,7 +263,10 @@ impl<const W: usize> Bucket<W> {
 
     /// Number of records.
     pub(super) fn len(&self) -> usize {
-        self.chunks.iter().map(|chunk| self.range(chunk).len()).sum()
+        self.chunks
+            .iter()
+            .map(|chunk| self.range(chunk).len())
+            .sum()
     }
 
     /// The records, with the channels that `names` gives for each chunk's own.
