@@ -213,6 +213,12 @@ impl<S: Scratch> LogStream<S> {
         self.ledger.rows_in
     }
 
+    /// What rows and columns have to pass.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn cleaning(&self) -> &Cleaning {
+        &self.cleaning
+    }
+
     /// Adds a batch. A batch may lack channels, orders or items; values must be in all batches or in
     /// none, because without them a purchase counts as one unit of money. An error of a row or a
     /// cancellation leaves the stream as it was.
