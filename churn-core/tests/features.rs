@@ -5,7 +5,7 @@ use std::sync::Arc;
 use churn_core::events::{Cleaning, CustomerHistory, EventColumns, EventKind, EventLog};
 use churn_core::features::{
     CustomFeature, Describer, FeatureInfo, FeatureSpec, FeatureTable, Population, SummarySettings,
-    build, build_many, build_observed, build_with, summarize,
+    build, build_many, build_observed, build_with, refresh, summarize,
 };
 use churn_core::progress::{Control, Progress};
 use churn_core::{AsOf, ErrorKind, TimeUnit, Timestamp};
@@ -249,6 +249,37 @@ proptest! {
     }
 
     #[test]
+    fn any_selection_learns_what_it_needs(rows in rows(), mask in prop::collection::vec(any::<bool>(), 90), few in any::<bool>(), at in 0_i64..60) {
+        let log = log(&rows);
+        let (now, earlier) = (log.history(as_of(NOW)), log.history(as_of(NOW - at * DAY)));
+        let none = Progress::none();
+        let (full, everything) = build_observed(&now, &spec(), &none).unwrap();
+        let names: Vec<&str> = full
+            .names()
+            .zip(mask.iter().cycle().enumerate())
+            .filter(|(_, (i, take))| **take && (!few || i % 9 == 0))
+            .map(|(name, _)| name)
+            .collect();
+        prop_assume!(!names.is_empty());
+        let some = spec().with_features(names.clone());
+        let (table, learned) = build_observed(&now, &some, &none).unwrap();
+        assert_same_bits(&table, &full.select(&names).unwrap());
+        prop_assert_eq!(&learned, &Population::fit_selected(&now, &some, &none).unwrap());
+        // What was learned for them serves them another day, as if everything had been learned.
+        let stored = Population::from_json(&learned.to_json()).unwrap();
+        prop_assert_eq!(&stored, &learned);
+        let then = build_with(&earlier, &some, &stored, &none).unwrap();
+        assert_same_bits(&then, &build_with(&earlier, &some, &everything, &none).unwrap());
+        let mut describer = Describer::new(log.channels(), as_of(NOW), &some, &stored).unwrap();
+        for (row, id) in table.customers().iter().enumerate() {
+            let alone = describer.describe(&log.customer(id, as_of(NOW)).unwrap()).unwrap();
+            for (j, value) in alone.iter().enumerate() {
+                prop_assert_eq!(value.to_bits(), table.column_at(j)[row].to_bits());
+            }
+        }
+    }
+
+    #[test]
     fn values_keep_to_what_the_catalogue_says(rows in rows()) {
         let table = build(&log(&rows).history(as_of(NOW)), &spec()).unwrap();
         for (j, info) in table.features().iter().enumerate() {
@@ -278,6 +309,113 @@ proptest! {
             last = Some(table);
             now += wait * DAY;
         }
+    }
+}
+
+#[test]
+fn a_population_refuses_features_it_did_not_learn_for() {
+    let log = many();
+    let history = log.history(as_of(NOW));
+    let none = Progress::none();
+    let few = |names: &[&str]| spec().with_features(names.iter().copied());
+    // One feature for each part, but for one of them.
+    let rest = |without: &str| {
+        let all = [
+            "recency_score",
+            "frequency_score",
+            "monetary_score",
+            "gap_mean",
+            "silence_tail",
+            "email_response_rate",
+            "activity",
+        ];
+        let others: Vec<&str> = all.into_iter().filter(|name| *name != without).collect();
+        few(&others)
+    };
+    for (feature, missing, learned_for) in [
+        ("recency_score", "recency cuts", rest("recency_score")),
+        ("frequency_score", "frequency cuts", rest("frequency_score")),
+        ("monetary_score", "monetary cuts", rest("monetary_score")),
+        ("gap_spread", "purchase gaps", few(&["orders", "activity"])),
+        ("silence_tail", "purchase gaps", few(&["orders"])),
+        ("lifecycle_stage", "the purchase clock", few(&["gap_mean"])),
+        (
+            "preferred_channel",
+            "response rates of channels",
+            rest("email_response_rate"),
+        ),
+        ("activity", "kinds of event", rest("activity")),
+    ] {
+        let population = Population::fit_selected(&history, &learned_for, &none).unwrap();
+        let wanted = few(&["gaps", feature]);
+        let table = build(&history, &wanted).unwrap();
+        let errors = [
+            build_with(&history, &wanted, &population, &none).unwrap_err(),
+            Describer::new(log.channels(), as_of(NOW), &wanted, &population).unwrap_err(),
+            refresh(table, &log, &[], &wanted, &population, &none).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), ErrorKind::InvalidParameter);
+            assert_eq!(error.what(), "population");
+            let expected = format!("one that learned {missing}, for features.{feature}");
+            assert_eq!(error.expected(), expected);
+            assert_eq!(error.got(), "one learned for other features");
+        }
+        let whole = Population::fit(&history, &learned_for).unwrap();
+        assert!(!whole.to_json().contains("parts"));
+        assert!(build_with(&history, &wanted, &whole, &none).is_ok());
+    }
+    // Features that read nothing of it need nothing of it.
+    let own = few(&[
+        "gaps",
+        "orders",
+        "regular_then_silent",
+        "email_sent",
+        "views_30d",
+    ]);
+    let (table, population) = build_observed(&history, &own, &none).unwrap();
+    assert!(population.to_json().contains(r#""parts":[]"#));
+    assert!(population.gap_prior().is_none() && !population.has(EventKind::Purchase));
+    let again = build_with(&history, &own, &population, &none).unwrap();
+    assert_same_bits(&table, &again);
+    // Cuts of the caller's own need not be learned.
+    let mut given = few(&["recency_score"]);
+    let cuts = vec![10.0, 20.0, 50.0, 90.0];
+    given.rfm.recency_cuts = Some(cuts.clone());
+    let population = Population::fit_selected(&history, &given, &none).unwrap();
+    assert_eq!(population.rfm_cuts().days_since_last(), cuts);
+    // One stored before parts were told knows everything; a part that there is not is refused.
+    let old = Population::fit(&history, &spec()).unwrap().to_json();
+    assert!(!old.contains("parts"));
+    let read = Population::from_json(&old).unwrap();
+    assert!(build_with(&history, &spec(), &read, &none).is_ok());
+    let wrong = old.replacen(r#""kinds""#, r#""parts":["weather"],"kinds""#, 1);
+    assert!(Population::from_json(&wrong).is_err());
+}
+
+#[test]
+fn few_features_learn_the_same_for_any_number_of_threads() {
+    let log = many();
+    let history = log.history(as_of(NOW));
+    let names = [
+        "email_response_rate",
+        "silence_tail",
+        "monetary_score",
+        "value_30d",
+    ];
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let few = spec().with_features(names);
+        pool.unwrap()
+            .install(|| build_observed(&history, &few, &Progress::none()).unwrap())
+    };
+    let one = with(1);
+    let full = build(&history, &spec()).unwrap();
+    assert_same_bits(&one.0, &full.select(&names).unwrap());
+    for threads in [2, 7] {
+        let other = with(threads);
+        assert_same_bits(&one.0, &other.0);
+        assert_eq!(one.1, other.1);
     }
 }
 

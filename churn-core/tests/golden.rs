@@ -13,7 +13,7 @@ use churn_core::events::{
 };
 use churn_core::features::{
     FeatureInfo, FeatureSpec, FeatureTable, Population, SummarySettings, build, build_many,
-    build_observed, build_with, summarize,
+    build_with, summarize,
 };
 use churn_core::progress::Progress;
 use churn_core::scoring::Scorecard;
@@ -147,7 +147,7 @@ fn features_population(inputs: &Inputs) -> Result<Value> {
     let log = inputs.log()?;
     let spec = inputs.features()?;
     let first = log.history(inputs.as_of()?);
-    let (_, population) = build_observed(&first, &spec, &Progress::none())?;
+    let population = Population::fit(&first, &spec)?;
     let stored = population.to_json();
     let population = Population::from_json(&stored)?;
     let later = log.history(AsOf::parse(inputs.text("later"))?);

@@ -1024,6 +1024,18 @@ const churn_cleaning_report *churn_appended_report(const churn_appended *appende
 void churn_appended_free(churn_appended *appended);
 
 /**
+ * Learns everything from the events strictly before `as_of`, whatever features `spec` selects (see
+ * churn_feature_table_build, whose population knows only what its features need). `progress` may be
+ * NULL.
+ */
+churn_status churn_population_fit(const churn_event_log *log,
+                                  const char *as_of,
+                                  const char *spec,
+                                  const churn_progress *progress,
+                                  churn_population **population,
+                                  churn_error **error);
+
+/**
  * Reads a population from the JSON that churn_population_to_json gave.
  */
 churn_status churn_population_from_json(const char *json,
@@ -1046,7 +1058,7 @@ void churn_population_free(churn_population *population);
  * Builds the features of all customers from the events strictly before `as_of` (a date or date and
  * time in text, e.g. "2011-12-10"). `spec` is JSON with the fields of the core's FeatureSpec
  * (NULL = all features, defaults), `progress` may be NULL. `population`, if not NULL, receives what
- * was learned from all customers.
+ * was learned from all customers for these features: others that need more are refused by name.
  */
 churn_status churn_feature_table_build(const churn_event_log *log,
                                        const char *as_of,
@@ -1219,7 +1231,7 @@ churn_status churn_feature_table_load(const uint8_t *bytes,
 
 /**
  * Prepares to describe customers as of an instant. `spec` is as for churn_feature_table_build;
- * `population` NULL learns from all customers of the log now.
+ * `population` NULL learns from all customers of the log now what the features need.
  */
 churn_status churn_describer_new(const churn_event_log *log,
                                  const char *as_of,

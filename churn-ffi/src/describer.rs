@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_char};
 
 use churn_core::features::{Describer, FeatureSpec, Population, refresh};
+use churn_core::progress::Progress;
 use churn_core::{AsOf, Error, ErrorKind};
 
 use crate::error::{c_text, churn_error, churn_status};
@@ -19,7 +20,7 @@ pub struct churn_describer {
 }
 
 /// Prepares to describe customers as of an instant. `spec` is as for churn_feature_table_build;
-/// `population` NULL learns from all customers of the log now.
+/// `population` NULL learns from all customers of the log now what the features need.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_describer_new(
     log: *const churn_event_log,
@@ -44,7 +45,8 @@ pub unsafe extern "C" fn churn_describer_new(
         let describer = match population {
             Some(known) => Describer::new(log.channels(), as_of, &spec, known.population())?,
             None => {
-                let learned = Population::fit(&log.history(as_of), &spec)?;
+                let learned =
+                    Population::fit_selected(&log.history(as_of), &spec, &Progress::none())?;
                 Describer::new(log.channels(), as_of, &spec, &learned)?
             }
         };

@@ -78,6 +78,41 @@ impl churn_population {
     }
 }
 
+/// Learns everything from the events strictly before `as_of`, whatever features `spec` selects (see
+/// churn_feature_table_build, whose population knows only what its features need). `progress` may be
+/// NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn churn_population_fit(
+    log: *const churn_event_log,
+    as_of: *const c_char,
+    spec: *const c_char,
+    progress: *const churn_progress,
+    population: *mut *mut churn_population,
+    error: *mut *mut churn_error,
+) -> churn_status {
+    let body = || {
+        // SAFETY: the caller hands over NULL or live handles, NULL or texts ending in NUL, and
+        // NULL or a place for one pointer.
+        let (log, as_of, spec, progress, out) = unsafe {
+            (
+                guard::handle(log, "log")?,
+                guard::text(as_of, "as_of")?,
+                guard::settings::<FeatureSpec>(spec, "features")?,
+                progress.as_ref(),
+                Out::new(population, "population")?,
+            )
+        };
+        let history = log.log().history(AsOf::parse(as_of)?);
+        let learned = observe(progress, |progress| {
+            Population::fit_observed(&history, &spec, progress)
+        })?;
+        out.write_handle(churn_population::new(learned));
+        Ok(())
+    };
+    // SAFETY: the caller hands over NULL or a place for one pointer.
+    unsafe { guard(error, body) }
+}
+
 /// Reads a population from the JSON that churn_population_to_json gave.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_population_from_json(
@@ -137,7 +172,7 @@ pub unsafe extern "C" fn churn_population_free(population: *mut churn_population
 /// Builds the features of all customers from the events strictly before `as_of` (a date or date and
 /// time in text, e.g. "2011-12-10"). `spec` is JSON with the fields of the core's FeatureSpec
 /// (NULL = all features, defaults), `progress` may be NULL. `population`, if not NULL, receives what
-/// was learned from all customers.
+/// was learned from all customers for these features: others that need more are refused by name.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn churn_feature_table_build(
     log: *const churn_event_log,

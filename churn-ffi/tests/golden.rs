@@ -192,20 +192,17 @@ fn features_needs(inputs: &Inputs) -> Answer<Value> {
 fn features_population(inputs: &Inputs) -> Answer<Value> {
     let log = inputs.log()?;
     let (as_of, features) = (c(inputs.text("as_of")), inputs.settings("features"));
-    let mut table = ptr::null_mut();
     // SAFETY: handles are alive, texts end in NUL, outputs are local places.
     let population = handle(churn_population_free, |out, error| unsafe {
-        churn_feature_table_build(
+        churn_population_fit(
             log.0,
             as_of.as_ptr(),
             pointer(&features),
             ptr::null(),
-            &mut table,
             out,
             error,
         )
     })?;
-    drop(Handle(table, churn_feature_table_free));
     // SAFETY: the same.
     let json = output(ptr::null(), |out, error| unsafe {
         churn_population_to_json(population.0, out, error)

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use churn_core::features::{self, FeatureSpec};
+use churn_core::progress::Progress;
 use churn_core::{AsOf, Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -38,7 +39,10 @@ pub(crate) fn prepare(
     let population = match population {
         Some(Population { population }) => population.clone(),
         None => {
-            let learned = py.detach(|| features::Population::fit(&now.history(as_of), &spec));
+            let learned = py.detach(|| {
+                let past = now.history(as_of);
+                features::Population::fit_selected(&past, &spec, &Progress::none())
+            });
             Shared::new(learned.or_raise(py)?)
         }
     };

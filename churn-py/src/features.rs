@@ -238,6 +238,27 @@ pub(crate) struct Population {
 
 #[pymethods]
 impl Population {
+    /// Learns everything from all customers of a log, whatever features are selected.
+    #[staticmethod]
+    #[pyo3(signature = (log, as_of, *, progress=None, **spec))]
+    fn fit(
+        log: &EventLog,
+        as_of: &Bound<'_, PyAny>,
+        progress: Option<&Bound<'_, PyAny>>,
+        spec: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        let py = as_of.py();
+        let as_of = convert::as_of(as_of)?;
+        let spec: FeatureSpec = settings::read(py, "features", spec)?;
+        let log = log.log(py)?;
+        let learned = progress::run(py, progress, |progress| {
+            features::Population::fit_observed(&log.history(as_of), &spec, progress)
+        })?;
+        Ok(Population {
+            population: Shared::new(learned),
+        })
+    }
+
     /// Reads a population from JSON and checks it.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {

@@ -142,6 +142,24 @@ def test_specification(log):
         log.features(AS_OF, window=[14])
 
 
+def test_a_selected_table_learns_what_it_needs(log, table):
+    few = log.features(AS_OF, features=["frequency_score", "orders"])
+    np.testing.assert_array_equal(few.column("frequency_score"), table.column("frequency_score"))
+    assert '"parts":["frequency_cuts"]' in few.population.to_json()
+    for use in (log.features, log.describer):
+        with pytest.raises(churn.InvalidParameterError) as caught:
+            use(AS_OF, population=few.population, features=["gap_mean"])
+        assert caught.value.what == "population"
+        assert caught.value.expected == "one that learned purchase gaps, for features.gap_mean"
+        assert caught.value.got == "one learned for other features"
+    with pytest.raises(churn.InvalidParameterError, match="for features.recency_score"):
+        few.refreshed(log, [])
+    everything = churn.Population.fit(log, AS_OF, features=["orders"])
+    assert everything.to_json() == table.population.to_json()
+    again = log.features(AS_OF, population=everything)
+    assert again.to_numpy().tobytes() == table.to_numpy().tobytes()
+
+
 def test_a_population_can_be_used_again(log, table):
     text = table.population.to_json()
     population = churn.Population.from_json(text)

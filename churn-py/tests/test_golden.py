@@ -154,7 +154,9 @@ def features_many(inputs: Inputs) -> Any:
 
 
 def features_population(inputs: Inputs) -> Any:
-    stored = features(inputs).population.to_json()
+    stored = churn.Population.fit(
+        log(inputs), inputs["as_of"], **inputs.get("features", {})
+    ).to_json()
     population = churn.Population.from_json(stored)
     later = log(inputs).features(
         inputs["later"], population=population, **inputs.get("features", {})

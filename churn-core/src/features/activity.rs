@@ -20,8 +20,10 @@ use serde::{Deserialize, Serialize};
 use super::FeatureInfo;
 use super::block::Out;
 use super::needs::Need;
+use super::population::Part;
 use super::purchases::days;
-use super::sweep::Sight;
+use super::standing::Standing;
+use super::sweep::{Gather, Sight};
 use crate::error::{Error, Result};
 use crate::events::{Event, EventKind};
 
@@ -177,9 +179,11 @@ pub(super) fn catalogue(settings: &ActivitySettings, out: &mut Vec<FeatureInfo>)
 pub(super) fn needs(out: &mut Vec<Need>) {
     let kinds = |of: fn(EventKind) -> bool| EventKind::ALL.into_iter().filter(move |k| of(*k));
     out.extend([
-        Need::of(kinds(is_browsing)),
-        Need::of([EventKind::View]),
-        Need::of(kinds(is_own_behaviour)),
+        Need::of(kinds(is_browsing))
+            .gathered(Gather::POINTS)
+            .beside([Part::Kinds]),
+        Need::of([EventKind::View]).gathered(Gather::KINDS),
+        Need::of(kinds(is_own_behaviour)).gathered(Gather::KINDS),
     ]);
 }
 
@@ -226,21 +230,9 @@ impl Fading {
     }
 }
 
-pub(super) fn finish(
-    sight: &Sight<'_>,
-    settings: &ActivitySettings,
-    fading: &Fading,
-    shop_records_browsing: bool,
-    out: &mut Out<'_>,
-) {
+/// What the customer's own past says.
+pub(super) fn own(sight: &Sight<'_>, out: &mut Out<'_>) {
     let as_of = sight.as_of();
-    let raw = sight.state.points(fading, as_of);
-    let score = if shop_records_browsing {
-        10.0 * raw / (raw + settings.half_point)
-    } else {
-        f64::NAN
-    };
-    out.set(0, score);
     let since = |time: Option<i64>| time.map_or(f64::NAN, |time| days(as_of - time));
     out.set(1, since(sight.state.last(EventKind::View)));
     let own = EventKind::ALL
@@ -250,6 +242,22 @@ pub(super) fn finish(
         2,
         since(own.filter_map(|kind| sight.state.last(kind)).max()),
     );
+}
+
+/// The score.
+pub(super) fn beside(
+    customer: &Standing,
+    settings: &ActivitySettings,
+    shop_records_browsing: bool,
+    out: &mut Out<'_>,
+) {
+    let points = customer.points;
+    let score = if shop_records_browsing {
+        10.0 * points / (points + settings.half_point)
+    } else {
+        f64::NAN
+    };
+    out.set(0, score);
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::FeatureInfo;
 use super::block::Out;
 use super::needs::Need;
 use super::purchases::days;
-use super::sweep::Sight;
+use super::sweep::{Gather, Sight};
 use crate::error::{Error, Result};
 use crate::events::EventKind;
 
@@ -80,19 +80,25 @@ pub(super) fn catalogue(settings: &FeedbackSettings, out: &mut Vec<FeatureInfo>)
 
 /// In the order of the catalogue.
 pub(super) fn needs(out: &mut Vec<Need>) {
-    let complaints = || Need::of([EventKind::Complaint]);
+    let money = |kinds: &[EventKind]| {
+        let need = Need::of(kinds.iter().copied());
+        need.gathered(Gather::PURCHASES)
+    };
+    let count = |kind| Need::of([kind]).gathered(Gather::KINDS);
+    let rate = Need::of([EventKind::Purchase, EventKind::Complaint]).orders();
     out.extend([
-        Need::of([EventKind::Purchase, EventKind::Refund]),
-        Need::of([EventKind::Refund]),
-        complaints(),
-        Need::of([EventKind::Purchase, EventKind::Complaint]).orders(),
-        Need::of([EventKind::ServiceContact]),
-        complaints(),
-        complaints(),
+        money(&[EventKind::Purchase, EventKind::Refund]),
+        money(&[EventKind::Refund]),
+        count(EventKind::Complaint),
+        rate.gathered(Gather::PURCHASES.with(Gather::KINDS)),
+        count(EventKind::ServiceContact),
+        count(EventKind::Complaint).gathered(Gather::RECENT),
+        count(EventKind::Complaint),
     ]);
 }
 
-pub(super) fn finish(sight: &Sight<'_>, out: &mut Out<'_>) {
+/// What the customer's own past says.
+pub(super) fn own(sight: &Sight<'_>, out: &mut Out<'_>) {
     let state = sight.state;
     let (bought, refunded) = (state.purchases.total, state.purchases.refunded);
     let complaints = f64::from(state.count(EventKind::Complaint));

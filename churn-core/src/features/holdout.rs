@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::events::{EventKind, History};
 
-use super::population::CHUNK;
+use super::chunks::CHUNK;
 use super::summary::{RfmSummary, SummarySettings};
 
 /// Purchases of the customers of a calibration summary between its `as_of` and a later instant.

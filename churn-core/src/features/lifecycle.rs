@@ -20,9 +20,11 @@ use serde::{Deserialize, Serialize};
 use super::FeatureInfo;
 use super::block::Out;
 use super::needs::Need;
-use super::purchases::{Purchases, days};
+use super::population::Part;
+use super::purchases::days;
 use super::rhythm::{Rhythm, RhythmModel};
-use super::sweep::Sight;
+use super::standing::Standing;
+use super::sweep::Gather;
 use crate::error::{Error, Result};
 use crate::events::EventKind;
 
@@ -120,19 +122,20 @@ impl LifecycleSettings {
 
     fn stage(
         &self,
-        p: &Purchases,
+        customer: &Standing,
         rhythm: Option<&Rhythm<'_>>,
         model: Option<&RhythmModel>,
         as_of: i64,
     ) -> f64 {
-        if p.days == 0 {
+        if !customer.bought() {
             return PROSPECT;
         }
-        let silence = p.silence(as_of);
+        let silence = customer.silence(as_of);
         if silence > self.lost_days {
             return LOST;
         }
-        if p.days == 1 && days(as_of - p.first) <= self.new_days {
+        let once = customer.purchase_days() == 1;
+        if once && days(as_of - customer.first) <= self.new_days {
             return NEW;
         }
         let risk = |silence: f64, tail: Option<f64>| match tail {
@@ -149,9 +152,9 @@ impl LifecycleSettings {
             None if silence > self.slipping_days => SLIPPING,
             None => ACTIVE,
         };
-        if p.days > 1 && silence <= self.won_back_days {
-            let gap = p.last_gap as f64;
-            let tail = model.map(|model| model.last_gap_tail(p));
+        if !once && silence <= self.won_back_days {
+            let gap = customer.last_gap() as f64;
+            let tail = model.and_then(|model| model.last_gap_tail(customer));
             if gap > self.lost_days || risk(gap, tail) == LAPSED {
                 return WON_BACK;
             }
@@ -177,18 +180,20 @@ pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
 
 /// In the order of the catalogue.
 pub(super) fn needs(out: &mut Vec<Need>) {
-    out.push(Need::of([EventKind::Purchase]));
+    let stage = Need::of([EventKind::Purchase]).gathered(Gather::PURCHASES);
+    out.push(stage.beside([Part::Gaps, Part::Clock]));
 }
 
-pub(super) fn finish(
-    sight: &Sight<'_>,
+/// `rhythm` is `None` where there is none.
+pub(super) fn beside(
+    customer: &Standing,
     settings: &LifecycleSettings,
     rhythm: Option<&Rhythm<'_>>,
     model: Option<&RhythmModel>,
+    as_of: i64,
     out: &mut Out<'_>,
 ) {
-    let purchases = &sight.state.purchases;
-    out.set(0, settings.stage(purchases, rhythm, model, sight.as_of()));
+    out.set(0, settings.stage(customer, rhythm, model, as_of));
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@
 
 mod activity;
 mod block;
+mod chunks;
 mod clock;
 mod engine;
 mod feedback;
@@ -38,6 +39,7 @@ mod rfm;
 mod rhythm;
 mod running;
 mod save;
+mod standing;
 mod summary;
 mod sweep;
 mod table;
@@ -74,9 +76,8 @@ use crate::error::{Error, Result};
 use crate::events::{CustomerHistory, EventLog, History, Keep};
 use crate::progress::Progress;
 use crate::time::AsOf;
-use engine::{Plan, fill, fill_rows};
+use engine::{Plan, fill, fill_rows, learn_and_fill};
 use needs::Need;
-use population::Parts;
 
 /// Which features to build, and how.
 ///
@@ -341,10 +342,7 @@ impl FeatureSpec {
 /// # Ok::<(), churn_core::Error>(())
 /// ```
 pub fn build(history: &History<'_>, spec: &FeatureSpec) -> Result<FeatureTable> {
-    let plan = Plan::new(spec, history.channels())?.checked(history.keep())?;
-    let progress = Progress::none();
-    let population = Population::learn(history, spec, plan.parts(), &progress)?;
-    one(history, &plan, &population, &progress)
+    Ok(build_observed(history, spec, &Progress::none())?.0)
 }
 
 /// Builds the feature tables of one log as of several instants, e.g. for training data.
@@ -365,6 +363,7 @@ pub fn build_many(
     distinct.dedup();
     let plan = Plan::new(spec, log.channels())?.checked(log.keep())?;
     let histories = log.histories(&distinct);
+    // What would have to be kept of every customer at every instant costs more than a second sweep.
     let populations = Population::learn_many(&histories, spec, plan.parts(), progress)?;
     let built = fill(&histories, &plan, &populations, progress)?;
     drop((histories, populations));
@@ -408,25 +407,11 @@ pub(crate) fn build_rows(
     Ok((plan.into_infos(), values))
 }
 
-/// The table of one history.
-fn one(
-    history: &History<'_>,
-    plan: &Plan,
-    population: &Population,
-    progress: &Progress<'_>,
-) -> Result<FeatureTable> {
-    let (history, population) = (from_ref(history), from_ref(population));
-    let mut tables = fill(history, plan, population, progress)?;
-    tables
-        .pop()
-        .ok_or_else(|| Error::not_enough_data("features", "one history", "none"))
-}
-
 /// Builds the feature table with a population learned before, e.g. on yesterday's history.
 ///
 /// # Errors
-/// As [`build`]; `InvalidParameter` for a population with numbers outside their domain or RFM
-/// bins other than the spec's; `Cancelled`.
+/// As [`build`]; `InvalidParameter` for a population with numbers outside their domain, RFM
+/// bins other than the spec's, or one that did not learn what a feature needs; `Cancelled`.
 pub fn build_with(
     history: &History<'_>,
     spec: &FeatureSpec,
@@ -435,10 +420,16 @@ pub fn build_with(
 ) -> Result<FeatureTable> {
     let plan = Plan::new(spec, history.channels())?.checked(history.keep())?;
     plan.check_population(population)?;
-    one(history, &plan, population, progress)
+    let mut built = fill(from_ref(history), &plan, from_ref(population), progress)?;
+    built
+        .pop()
+        .ok_or_else(|| Error::not_enough_data("features", "one history", "none"))
 }
 
 /// Builds the feature table and hands out what was learned, with progress and cancellation.
+///
+/// Where the spec selects features, only what these need is learned; [`Population::fit`] learns
+/// everything.
 ///
 /// # Errors
 /// As [`build`], and `Cancelled`.
@@ -448,7 +439,5 @@ pub fn build_observed(
     progress: &Progress<'_>,
 ) -> Result<(FeatureTable, Population)> {
     let plan = Plan::new(spec, history.channels())?.checked(history.keep())?;
-    let population = Population::learn(history, spec, Parts::ALL, progress)?;
-    let table = one(history, &plan, &population, progress)?;
-    Ok((table, population))
+    learn_and_fill(history, &plan, progress)
 }

@@ -1,46 +1,81 @@
-//! What of a log each feature reads, so that a log may leave out the rest.
+//! What each feature reads: of a log, so that a log may leave out the rest; of a population and of
+//! the pass over a customer's events, so that a few features cost only what they need.
 
 use std::collections::BTreeSet;
 
+use super::population::{Part, Parts};
+use super::sweep::Gather;
 use crate::events::{EventKind, Keep};
 
-/// Kinds and columns that one feature reads.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Need(Keep);
+/// What one feature reads.
+#[derive(Debug, Clone)]
+pub(super) struct Need {
+    keep: Keep,
+    gather: Gather,
+    parts: Parts,
+}
 
 impl Need {
     /// Events of these kinds, without any further column.
     pub(super) fn of(kinds: impl IntoIterator<Item = EventKind>) -> Self {
-        Need(Keep {
-            channels: false,
-            orders: false,
-            items: false,
-            ..Keep::kinds(kinds)
-        })
+        Need {
+            keep: Keep {
+                channels: false,
+                orders: false,
+                items: false,
+                ..Keep::kinds(kinds)
+            },
+            gather: Gather::NOTHING,
+            parts: Parts::NONE,
+        }
     }
 
-    /// Whatever a log may hold.
+    /// Whatever a log may hold; it is not gathered, but read as it is.
     pub(super) fn everything() -> Self {
-        Need(Keep::default())
+        Need {
+            keep: Keep::default(),
+            gather: Gather::NOTHING,
+            parts: Parts::NONE,
+        }
     }
 
     /// Also the channels.
     pub(super) fn channels(mut self) -> Self {
-        self.0.channels = true;
+        self.keep.channels = true;
         self
     }
 
     /// Also order ids, to count orders.
     pub(super) fn orders(mut self) -> Self {
-        self.0.orders = true;
+        self.keep.orders = true;
+        self
+    }
+
+    /// What the pass over the events has to gather for it.
+    pub(super) fn gathered(mut self, gather: Gather) -> Self {
+        self.gather = self.gather.with(gather);
+        self
+    }
+
+    /// What must be known of all customers: such a feature stands beside the population.
+    pub(super) fn beside(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
+        self.parts = parts.into_iter().fold(self.parts, Parts::and);
         self
     }
 
     pub(super) fn keep(&self) -> &Keep {
-        &self.0
+        &self.keep
     }
 
-    /// What all of these read together.
+    pub(super) fn gather(&self) -> Gather {
+        self.gather
+    }
+
+    pub(super) fn parts(&self) -> Parts {
+        self.parts
+    }
+
+    /// What all of these read of a log together.
     pub(super) fn together<'n>(needs: impl IntoIterator<Item = &'n Need>) -> Keep {
         let nothing = Keep {
             kinds: Some(BTreeSet::new()),
@@ -50,6 +85,6 @@ impl Need {
         };
         needs
             .into_iter()
-            .fold(nothing, |all, need| all.and(&need.0))
+            .fold(nothing, |all, need| all.and(&need.keep))
     }
 }

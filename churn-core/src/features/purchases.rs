@@ -25,9 +25,8 @@ pub(super) struct Purchases {
     pub(super) refunds: u64,
     pub(super) refunded: f64,
     pub(super) gaps: Gaps,
-    /// The gap that the last purchase day closed, and the gaps before that one.
+    /// The gap that the last purchase day closed.
     pub(super) last_gap: u64,
-    pub(super) earlier_gaps: Gaps,
     last_day: i64,
 }
 
@@ -59,7 +58,6 @@ impl Purchases {
                     self.days = 1;
                 } else if day > self.last_day {
                     let gap = (day - self.last_day) as u64;
-                    self.earlier_gaps = self.gaps;
                     self.last_gap = gap;
                     self.gaps.push(gap);
                     self.days += 1;

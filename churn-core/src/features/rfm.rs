@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::block::Out;
 use super::needs::Need;
+use super::population::Part;
 use super::purchases::days;
-use super::sweep::Sight;
+use super::standing::Standing;
+use super::sweep::{Gather, Sight};
 use super::{FeatureInfo, version};
 use crate::error::{Error, Result};
 use crate::events::EventKind;
@@ -200,8 +202,6 @@ fn score(cuts: &[f64], x: f64) -> f64 {
 }
 
 pub(super) const COUNT: usize = 12;
-/// Positions of the scores, which need cuts.
-pub(super) const SCORES: std::ops::Range<usize> = 9..12;
 
 pub(super) fn catalogue(settings: &RfmSettings, out: &mut Vec<FeatureInfo>) {
     const NEVER: &str = "NaN for those who never bought";
@@ -252,15 +252,21 @@ pub(super) fn catalogue(settings: &RfmSettings, out: &mut Vec<FeatureInfo>) {
 
 /// In the order of the catalogue.
 pub(super) fn needs(out: &mut Vec<Need>) {
-    let bought = || Need::of([EventKind::Purchase]);
+    let of = |kinds: &[EventKind]| Need::of(kinds.iter().copied()).gathered(Gather::PURCHASES);
+    let bought = || of(&[EventKind::Purchase]);
     let [last, repeats, span, age] = std::array::from_fn(|_| bought());
-    let net = Need::of([EventKind::Purchase, EventKind::Refund]);
+    let net = of(&[EventKind::Purchase, EventKind::Refund]);
     out.extend([last, repeats, span, age, bought().orders(), bought(), net]);
     out.extend([bought().orders(), bought()]);
-    out.extend([bought(), bought().orders(), bought()]);
+    out.extend([
+        bought().beside([Part::RecencyCuts]),
+        bought().orders().beside([Part::FrequencyCuts]),
+        bought().beside([Part::MonetaryCuts]),
+    ]);
 }
 
-pub(super) fn finish(sight: &Sight<'_>, cuts: &RfmCuts, out: &mut Out<'_>) {
+/// What the customer's own past says.
+pub(super) fn own(sight: &Sight<'_>, out: &mut Out<'_>) {
     let p = &sight.state.purchases;
     let as_of = sight.as_of();
     let orders = p.orders as f64;
@@ -269,15 +275,14 @@ pub(super) fn finish(sight: &Sight<'_>, cuts: &RfmCuts, out: &mut Out<'_>) {
     out.set(5, p.total);
     out.set(6, p.total - p.refunded);
     if p.days == 0 {
-        for j in [0, 2, 3, 7, 9, 10, 11] {
+        for j in [0, 2, 3, 7] {
             out.set(j, f64::NAN);
         }
         out.set(8, 0.0);
         return;
     }
-    let silence = p.silence(as_of);
     let repeats = p.days - 1;
-    out.set(0, silence);
+    out.set(0, p.silence(as_of));
     out.set(2, days(p.last - p.first));
     out.set(3, days(as_of - p.first));
     // Every buyer has an order: the first purchase opens one.
@@ -288,9 +293,21 @@ pub(super) fn finish(sight: &Sight<'_>, cuts: &RfmCuts, out: &mut Out<'_>) {
         0.0
     };
     out.set(8, monetary);
-    out.set(9, cuts.recency_score(silence));
-    out.set(10, cuts.frequency_score(orders));
-    out.set(11, cuts.monetary_score(p.total));
+}
+
+/// The scores.
+pub(super) fn beside(customer: &Standing, cuts: &RfmCuts, as_of: i64, out: &mut Out<'_>) {
+    let scores = match customer.bought() {
+        true => [
+            cuts.recency_score(customer.silence(as_of)),
+            cuts.frequency_score(customer.orders()),
+            cuts.monetary_score(customer.total),
+        ],
+        false => [f64::NAN; 3],
+    };
+    for (j, score) in (9..12).zip(scores) {
+        out.set(j, score);
+    }
 }
 
 #[cfg(test)]

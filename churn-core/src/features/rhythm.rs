@@ -24,8 +24,10 @@ use super::FeatureInfo;
 use super::block::Out;
 use super::clock::{Clock, GapPrior, Reading};
 use super::needs::Need;
-use super::purchases::{Gaps, Purchases};
-use super::sweep::Sight;
+use super::population::Part;
+use super::purchases::Gaps;
+use super::standing::Standing;
+use super::sweep::{Gather, Sight};
 use crate::error::{Error, Result};
 use crate::events::EventKind;
 use crate::math::stats::squared_deviations;
@@ -128,7 +130,11 @@ pub(super) fn catalogue(out: &mut Vec<FeatureInfo>) {
 
 /// In the order of the catalogue.
 pub(super) fn needs(out: &mut Vec<Need>) {
-    out.extend((0..COUNT).map(|_| Need::of([EventKind::Purchase])));
+    let own = || Need::of([EventKind::Purchase]).gathered(Gather::PURCHASES);
+    let shrunken = || own().beside([Part::Gaps]);
+    let timed = || own().beside([Part::Gaps, Part::Clock]);
+    out.extend([shrunken(), shrunken(), own(), timed(), timed(), timed()]);
+    out.extend([timed(), own().gathered(Gather::MONTHS)]);
 }
 
 /// Rhythms of customers under one population.
@@ -138,17 +144,18 @@ pub(super) struct RhythmModel {
     weight: f64,
     relative_variance: f64,
     spread_weight: f64,
-    clock: Clock,
+    clock: Option<Clock>,
 }
 
 impl RhythmModel {
-    pub(super) fn new(prior: &GapPrior, settings: &RhythmSettings) -> Self {
+    /// With the clock only where somebody asks for it.
+    pub(super) fn new(prior: &GapPrior, settings: &RhythmSettings, with_clock: bool) -> Self {
         RhythmModel {
             mean_days: prior.mean_days,
             weight: prior.weight,
             relative_variance: prior.relative_variance,
             spread_weight: settings.spread_prior_gaps,
-            clock: Clock::new(prior),
+            clock: with_clock.then(|| Clock::new(prior)),
         }
     }
 
@@ -166,56 +173,59 @@ impl RhythmModel {
     }
 
     /// How unusual the last gap was when it ended, as the gaps before it had it; only where there
-    /// is one.
-    pub(super) fn last_gap_tail(&self, purchases: &Purchases) -> f64 {
-        self.clock.tail(&self.clock.read_last_gap(purchases))
+    /// is one, and a clock.
+    pub(super) fn last_gap_tail(&self, buyer: &Standing) -> Option<f64> {
+        let clock = self.clock.as_ref()?;
+        Some(clock.tail(&clock.read_last_gap(buyer)))
     }
 }
 
 /// A buyer's rhythm at an instant, computed once for all who ask.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rhythm<'m> {
-    model: &'m RhythmModel,
+    clock: &'m Clock,
     reading: Reading,
     /// Probability that a silence before a return is at least as long as today's.
     pub(super) tail: f64,
 }
 
 impl<'m> Rhythm<'m> {
-    /// `None` for those who never bought.
+    /// `None` for those who never bought, and without a clock.
     #[inline]
-    pub(super) fn of(sight: &Sight<'_>, model: &'m RhythmModel) -> Option<Self> {
-        let purchases = &sight.state.purchases;
-        if purchases.days == 0 {
-            return None;
-        }
-        let reading = model.clock.read(purchases, sight.as_of());
+    pub(super) fn of(customer: &Standing, model: &'m RhythmModel, as_of: i64) -> Option<Self> {
+        let clock = model.clock.as_ref().filter(|_| customer.bought())?;
+        let reading = clock.read(customer, as_of);
         Some(Rhythm {
-            model,
+            clock,
             reading,
-            tail: model.clock.tail(&reading),
+            tail: clock.tail(&reading),
         })
     }
 }
 
-/// `rhythm` is `None` where there is none.
-pub(super) fn finish(sight: &Sight<'_>, rhythm: Option<&Rhythm<'_>>, out: &mut Out<'_>) {
-    let gaps = &sight.state.purchases.gaps;
-    out.set(2, gaps.count as f64);
+/// What the customer's own past says.
+pub(super) fn own(sight: &Sight<'_>, out: &mut Out<'_>) {
+    out.set(2, sight.state.purchases.gaps.count as f64);
     let bought = sight.lines_by_month().map(|lines| lines > 0);
     let regular_then_silent = bought == [false, true, true, true];
     out.set(7, f64::from(u8::from(regular_then_silent)));
-    let Some(rhythm) = rhythm else {
-        for j in [0, 1, 3, 4, 5, 6] {
-            out.set(j, f64::NAN);
-        }
-        return;
-    };
-    let (mean, spread) = rhythm.model.personal(gaps);
+}
+
+/// What stands beside the population; `model` and `rhythm` are `None` where there is none.
+pub(super) fn beside(
+    customer: &Standing,
+    model: Option<&RhythmModel>,
+    rhythm: Option<&Rhythm<'_>>,
+    out: &mut Out<'_>,
+) {
+    let model = model.filter(|_| customer.bought());
+    let personal = model.map(|model| model.personal(&customer.gaps()));
+    let (mean, spread) = personal.unwrap_or((f64::NAN, f64::NAN));
     out.set(0, mean);
     out.set(1, spread);
-    out.set(3, rhythm.tail);
-    for (j, days) in (4..7).zip(rhythm.model.clock.due(&rhythm.reading)) {
+    out.set(3, rhythm.map_or(f64::NAN, |rhythm| rhythm.tail));
+    let due = rhythm.map(|rhythm| rhythm.clock.due(&rhythm.reading));
+    for (j, days) in (4..7).zip(due.unwrap_or([f64::NAN; 3])) {
         out.set(j, days);
     }
 }

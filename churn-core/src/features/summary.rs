@@ -14,8 +14,8 @@ use crate::events::{EventKind, History};
 use crate::progress::Progress;
 use crate::time::{AsOf, MICROS_PER_DAY};
 
+use super::chunks::CHUNK;
 use super::needs::Need;
-use super::population::CHUNK;
 use super::running::{RunningSummary, SummaryRow};
 
 /// Period and unit of a summary.

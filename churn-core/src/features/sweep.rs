@@ -25,16 +25,66 @@ const INTERACTION: [u32; KINDS] = {
     table
 };
 
-/// What somebody wants to know of each customer.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Wanted {
-    pub(super) purchases: bool,
+/// Things that a pass can gather, each at a price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gather(u16);
+
+impl Gather {
+    pub(super) const NOTHING: Gather = Gather(0);
+    /// Purchases and refunds.
+    pub(super) const PURCHASES: Gather = Gather(1);
     /// How often and when last each kind occurred.
-    pub(super) kinds: bool,
-    pub(super) channels: bool,
-    pub(super) fading: Option<Fading>,
+    pub(super) const KINDS: Gather = Gather(1 << 1);
+    /// How often each kind occurred on each channel.
+    pub(super) const CHANNELS: Gather = Gather(1 << 2);
+    /// Points of activity.
+    pub(super) const POINTS: Gather = Gather(1 << 3);
     /// Money of every purchase line, for windows.
-    pub(super) lines: bool,
+    pub(super) const LINES: Gather = Gather(1 << 4);
+    /// What was counted before the window before each window.
+    pub(super) const BEFORE: Gather = Gather(1 << 5);
+    /// What was counted by the months before the instant.
+    pub(super) const MONTHS: Gather = Gather(1 << 6);
+    /// What was counted before complaints were recent.
+    pub(super) const RECENT: Gather = Gather(1 << 7);
+
+    /// These and those.
+    #[must_use]
+    pub(super) const fn with(self, others: Gather) -> Self {
+        Gather(self.0 | others.0)
+    }
+
+    /// Whether all of these are there.
+    pub(super) const fn has(self, these: Gather) -> bool {
+        self.0 & these.0 == these.0
+    }
+}
+
+/// What a pass gathers of each customer.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    purchases: bool,
+    kinds: bool,
+    channels: bool,
+    lines: bool,
+    fading: Option<Fading>,
+}
+
+impl Wanted {
+    /// `fading` is how points fade, where they are gathered.
+    pub(super) fn new(gather: Gather, fading: Option<Fading>) -> Self {
+        Wanted {
+            purchases: gather.has(Gather::PURCHASES),
+            kinds: gather.has(Gather::KINDS),
+            channels: gather.has(Gather::CHANNELS),
+            lines: gather.has(Gather::LINES),
+            fading,
+        }
+    }
+
+    pub(super) fn fading(&self) -> Option<&Fading> {
+        self.fading.as_ref()
+    }
 }
 
 /// What a customer has done so far.
@@ -126,8 +176,8 @@ impl State {
 
     /// How many events of a kind there were over a channel.
     #[inline]
-    pub(super) fn on_channel(&self, channel: usize, kind: EventKind) -> u64 {
-        u64::from(self.channels[channel][usize::from(kind.code()) % KINDS])
+    pub(super) fn on_channel(&self, channel: usize, kind: EventKind) -> u32 {
+        self.channels[channel][usize::from(kind.code()) % KINDS]
     }
 
     /// Points of activity as they stand at an instant, not before the last event.
@@ -190,6 +240,8 @@ pub(super) struct Cut {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct WindowsWanted<'s> {
     pub(super) days: &'s [u32],
+    /// Whether the windows before them matter too.
+    pub(super) before: bool,
     pub(super) months: bool,
     pub(super) complaints_days: Option<u32>,
 }
@@ -214,7 +266,14 @@ impl Timeline {
             let windows: Vec<[i64; 2]> = wanted
                 .days
                 .iter()
-                .map(|days| [back(i64::from(*days)), back(2 * i64::from(*days))])
+                .map(|days| {
+                    let start = back(i64::from(*days));
+                    let before = match wanted.before {
+                        true => back(2 * i64::from(*days)),
+                        false => start,
+                    };
+                    [start, before]
+                })
                 .collect();
             let months = [1, 2, 3, 4].map(|n| match wanted.months {
                 true => as_of.instant().minus_months(n).micros(),

@@ -19,8 +19,9 @@ use serde::{Deserialize, Serialize};
 use super::FeatureInfo;
 use super::block::Out;
 use super::needs::Need;
+use super::population::Part;
 use super::purchases::days;
-use super::sweep::{Sight, State};
+use super::sweep::{Gather, Sight, State};
 use crate::error::{Error, Result};
 use crate::events::EventKind;
 
@@ -117,12 +118,15 @@ pub(super) fn needs(channels: usize, out: &mut Vec<Need>) {
         EventKind::MessageClicked,
         EventKind::MessageAnswered,
     ];
-    let rate = || Need::of([sent, clicked, answered]).channels();
+    let on_channels = |need: Need| need.channels().gathered(Gather::CHANNELS);
+    let rate = || on_channels(Need::of([sent, clicked, answered])).beside([Part::Channels]);
     for _ in 0..channels {
-        out.extend([sent, opened, clicked, answered].map(|kind| Need::of([kind]).channels()));
+        let count = |kind| on_channels(Need::of([kind]));
+        out.extend([sent, opened, clicked, answered].map(count));
         out.push(rate());
     }
-    out.extend([Need::of([clicked, answered]), rate()]);
+    out.push(Need::of([clicked, answered]).gathered(Gather::KINDS));
+    out.push(rate());
 }
 
 /// What a feature reads whose name is that of a channel, whichever it is, and one of the endings.
@@ -138,72 +142,82 @@ pub(super) fn need_of_channel(name: &str) -> Option<Need> {
         .next()
 }
 
-/// Messages of one customer over one channel.
+/// Messages to one customer over one channel, and the responses to them.
 #[derive(Debug, Clone, Copy)]
-struct Messages {
-    sent: u64,
-    opened: u64,
-    clicked: u64,
-    answered: u64,
+pub(super) struct Reach {
+    sent: u32,
+    /// Clicked or answered.
+    responded: u32,
 }
 
-impl Messages {
+impl Reach {
     #[inline]
-    fn of(state: &State, channel: usize) -> Self {
+    pub(super) fn of(state: &State, channel: usize) -> Self {
         let count = |kind| state.on_channel(channel, kind);
-        Messages {
+        let (clicked, answered) = (EventKind::MessageClicked, EventKind::MessageAnswered);
+        Reach {
             sent: count(EventKind::MessageSent),
-            opened: count(EventKind::MessageOpened),
-            clicked: count(EventKind::MessageClicked),
-            answered: count(EventKind::MessageAnswered),
+            // More than the messages sent do not count anyway.
+            responded: count(clicked).saturating_add(count(answered)),
         }
     }
 
     #[inline]
-    fn responses(&self) -> u64 {
-        (self.clicked + self.answered).min(self.sent)
+    fn responses(self) -> u32 {
+        self.responded.min(self.sent)
     }
 }
 
-/// `means` holds each channel's mean response rate, NaN where nothing was ever sent.
-pub(super) fn finish(
-    sight: &Sight<'_>,
-    settings: &TouchpointSettings,
-    means: &[f64],
-    out: &mut Out<'_>,
-) {
-    let strength = settings.prior_messages;
-    let mut preferred = (f64::NEG_INFINITY, f64::NAN);
-    for (c, mean) in means.iter().enumerate() {
-        let m = Messages::of(sight.state, c);
-        let rate = (m.responses() as f64 + strength * mean) / (m.sent as f64 + strength);
-        let at = PER_CHANNEL * c;
-        out.set(at, m.sent as f64);
-        out.set(at + 1, m.opened as f64);
-        out.set(at + 2, m.clicked as f64);
-        out.set(at + 3, m.answered as f64);
-        out.set(at + 4, rate);
-        // A channel on which only answers are recorded has no rate and ranks last.
-        let rank = if rate.is_nan() { -1.0 } else { rate };
-        if m.clicked + m.answered > 0 && rank > preferred.0 {
-            preferred = (rank, c as f64);
+/// What the customer's own past says; on channels only where `on_channels` is told.
+pub(super) fn own(sight: &Sight<'_>, channels: usize, on_channels: bool, out: &mut Out<'_>) {
+    let counted = [
+        EventKind::MessageSent,
+        EventKind::MessageOpened,
+        EventKind::MessageClicked,
+        EventKind::MessageAnswered,
+    ];
+    for channel in 0..if on_channels { channels } else { 0 } {
+        for (j, kind) in counted.into_iter().enumerate() {
+            let count = sight.state.on_channel(channel, kind);
+            out.set(PER_CHANNEL * channel + j, f64::from(count));
         }
     }
-    let rest = PER_CHANNEL * means.len();
     let responses = [EventKind::MessageClicked, EventKind::MessageAnswered];
     let last = responses
         .into_iter()
         .filter_map(|kind| sight.state.last(kind))
         .max();
     out.set(
-        rest,
+        PER_CHANNEL * channels,
         last.map_or(f64::NAN, |time| days(sight.as_of() - time)),
     );
-    out.set(rest + 1, preferred.1);
+}
+
+/// Response rates and the channel where they are highest. `means` holds each channel's mean response
+/// rate, NaN where nothing was ever sent.
+pub(super) fn beside(
+    reach: &[Reach],
+    settings: &TouchpointSettings,
+    means: &[f64],
+    out: &mut Out<'_>,
+) {
+    let strength = settings.prior_messages;
+    let mut preferred = (f64::NEG_INFINITY, f64::NAN);
+    for (c, (mean, on)) in means.iter().zip(reach).enumerate() {
+        let responses = f64::from(on.responses());
+        let rate = (responses + strength * mean) / (f64::from(on.sent) + strength);
+        out.set(PER_CHANNEL * c + 4, rate);
+        // A channel on which only answers are recorded has no rate and ranks last.
+        let rank = if rate.is_nan() { -1.0 } else { rate };
+        if on.responded > 0 && rank > preferred.0 {
+            preferred = (rank, c as f64);
+        }
+    }
+    out.set(PER_CHANNEL * means.len() + 1, preferred.1);
 }
 
 /// Messages of the whole population per channel.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct ChannelTotals(Vec<(u64, u64)>);
 
 impl ChannelTotals {
@@ -213,9 +227,9 @@ impl ChannelTotals {
 
     pub(super) fn add(&mut self, customer: &State) {
         for (channel, total) in self.0.iter_mut().enumerate() {
-            let messages = Messages::of(customer, channel);
-            total.0 += messages.sent;
-            total.1 += messages.responses();
+            let reach = Reach::of(customer, channel);
+            total.0 += u64::from(reach.sent);
+            total.1 += u64::from(reach.responses());
         }
     }
 

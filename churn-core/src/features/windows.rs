@@ -9,7 +9,7 @@ use super::FeatureInfo;
 use super::activity::is_interaction;
 use super::block::Out;
 use super::needs::Need;
-use super::sweep::Sight;
+use super::sweep::{Gather, Sight};
 use crate::error::{Error, Result};
 use crate::events::EventKind;
 
@@ -82,28 +82,39 @@ pub(super) fn catalogue(windows_days: &[u32], out: &mut Vec<FeatureInfo>) {
 
 /// In the order of the catalogue.
 pub(super) fn needs(windows: usize, out: &mut Vec<Need>) {
-    let kind = |kind| Need::of([kind]);
+    let count = |kind| Need::of([kind]).gathered(Gather::KINDS);
+    let bought = || Need::of([EventKind::Purchase]).gathered(Gather::PURCHASES);
+    let (orders, money) = (|| bought().orders(), || bought().gathered(Gather::LINES));
     let interactions = EventKind::ALL.into_iter().filter(|k| is_interaction(*k));
     for _ in 0..windows {
         out.extend([
-            kind(EventKind::Purchase).orders(),
-            kind(EventKind::Purchase),
-            kind(EventKind::View),
-            Need::of(interactions.clone()),
-            kind(EventKind::MessageSent),
-            kind(EventKind::Purchase).orders(),
-            kind(EventKind::Purchase),
+            orders(),
+            money(),
+            count(EventKind::View),
+            Need::of(interactions.clone()).gathered(Gather::KINDS),
+            count(EventKind::MessageSent),
+            orders().gathered(Gather::BEFORE),
+            money().gathered(Gather::BEFORE),
         ]);
     }
 }
 
-pub(super) fn finish(sight: &Sight<'_>, out: &mut Out<'_>) {
-    for (i, (before, start, now)) in sight.windows().enumerate() {
+/// The windows of which something is selected, by their positions in the settings.
+pub(super) fn wanted(windows: usize, selected: impl Fn(usize) -> bool) -> Vec<usize> {
+    let of = |window: usize| PER_WINDOW * window..PER_WINDOW * (window + 1);
+    (0..windows)
+        .filter(|window| of(*window).any(&selected))
+        .collect()
+}
+
+/// What the customer's own past says, of the windows at these positions.
+pub(super) fn own(sight: &Sight<'_>, positions: &[usize], out: &mut Out<'_>) {
+    for (position, (before, start, now)) in positions.iter().zip(sight.windows()) {
         let orders = f64::from(now.orders - start.orders);
         let orders_before = f64::from(start.orders - before.orders);
         let value = sight.state.money(start.lines..now.lines);
         let value_before = sight.state.money(before.lines..start.lines);
-        let at = PER_WINDOW * i;
+        let at = PER_WINDOW * position;
         out.set(at, orders);
         out.set(at + 1, value);
         out.set(at + 2, f64::from(now.views - start.views));

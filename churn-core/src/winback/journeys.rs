@@ -201,7 +201,11 @@ impl WinBackSettings {
         let engine = engine(&loaded, settings, &vocabulary)?;
         let population = match engine.reads().is_empty() {
             true => None,
-            false => Some(Population::fit(&log.history(from), &sight.spec)?),
+            false => Some(Population::fit_selected(
+                &log.history(from),
+                &sight.spec,
+                &Progress::none(),
+            )?),
         };
         let quiet = Progress::none();
         let lifetime = match &self.lifetime {

@@ -108,6 +108,26 @@ static void selection(void) {
     SAME_TEXT(name, "orders");
     churn_feature_table_free(table);
 
+    /* Few features learn little; others are refused by name. */
+    table = NULL;
+    churn_population *little = NULL, *all = NULL;
+    OK(churn_feature_table_build(log, "2020-04-01", "{\"features\": [\"orders\"]}", NULL, &table,
+                                 &little, &error));
+    churn_feature_table_free(table);
+    table = NULL;
+    const char *gaps = "{\"features\": [\"gap_mean\"]}";
+    FAILS_AT(churn_feature_table_build_with(log, "2020-04-01", gaps, little, NULL, &table, &error),
+             CHURN_INVALID_PARAMETER, "population");
+    churn_describer *describer = NULL;
+    FAILS_AT(churn_describer_new(log, "2020-04-01", gaps, little, &describer, &error),
+             CHURN_INVALID_PARAMETER, "population");
+    CHECK(table == NULL && describer == NULL);
+    OK(churn_population_fit(log, "2020-04-01", "{\"features\": [\"orders\"]}", NULL, &all, &error));
+    OK(churn_feature_table_build_with(log, "2020-04-01", gaps, all, NULL, &table, &error));
+    churn_feature_table_free(table);
+    churn_population_free(little);
+    churn_population_free(all);
+
     table = NULL;
     FAILS_AT(churn_feature_table_build(log, "1 April", NULL, NULL, &table, NULL, &error),
              CHURN_INVALID_PARAMETER, "as_of");

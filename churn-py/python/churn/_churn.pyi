@@ -268,7 +268,8 @@ class EventLog:
     ) -> Describer:
         """Prepares to describe one customer at a time, as the log is when asked.
 
-        Without a ``population`` learned before it learns from all customers now.
+        Without a ``population`` learned before it learns from all customers now what the features
+        need.
         """
     def features(
         self,
@@ -280,7 +281,9 @@ class EventLog:
     ) -> FeatureTable:
         """Features of all customers with an event before ``as_of``, from those events only.
 
-        A ``population`` learned before replaces what this history would teach.
+        A ``population`` learned before replaces what this history would teach. Without one, the
+        table's ``population`` is what was learned for these features; ``Population.fit`` learns
+        everything.
         """
     def features_at(
         self,
@@ -515,8 +518,21 @@ class FeatureTable(Table):
 
 @final
 class Population:
-    """Cut points and priors that all customers together taught: built once, used again tomorrow."""
+    """Cut points and priors that all customers together taught: built once, used again tomorrow.
 
+    That of a table of selected features knows what these need; other features that need more are
+    refused with an InvalidParameterError that names them.
+    """
+
+    @staticmethod
+    def fit(
+        log: EventLog,
+        as_of: Instant,
+        *,
+        progress: Progress | None = None,
+        **spec: Unpack[FeatureSpec],
+    ) -> Population:
+        """Learns everything from the events before ``as_of``, whatever features are selected."""
     @staticmethod
     def from_json(text: str) -> Population:
         """Reads a population from JSON and checks it."""

@@ -48,10 +48,19 @@ pub(in crate::features) fn fit(moments: &GroupPrior, mut sample: Sample, as_of: 
         .enumerate()
         .map(|(group, spells)| fit_curve(group, spells, weight, relative_variance));
     GapPrior {
-        mean_days: mean,
-        weight,
-        relative_variance,
         curves: curves.collect(),
         pace,
+        ..moments_only(moments)
+    }
+}
+
+/// The prior without pace and curves.
+pub(in crate::features) fn moments_only(moments: &GroupPrior) -> GapPrior {
+    GapPrior {
+        mean_days: moments.mean,
+        weight: moments.weight,
+        relative_variance: moments.relative_variance,
+        pace: ShopPace::default(),
+        curves: Vec::new(),
     }
 }

@@ -40,11 +40,12 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use curve::GapCurve;
-pub(super) use fit::fit;
+pub(super) use fit::{fit, moments_only};
 pub use pace::ShopPace;
-pub(super) use sample::{Bound, Sample};
+pub(super) use sample::{Bound, Candidates, Sample, fingerprint};
 
-use super::purchases::{Gaps, Purchases};
+use super::purchases::Gaps;
+use super::standing::Standing;
 use crate::error::{Error, Result};
 use crate::math::stats::squared_deviations;
 use crate::time::MICROS_PER_DAY;
@@ -156,20 +157,20 @@ impl Clock {
 
     /// The clock of a buyer at an instant (microseconds), not before the last purchase.
     #[inline]
-    pub(super) fn read(&self, purchases: &Purchases, as_of: i64) -> Reading {
-        let days = (days_of(purchases.first), days_of(purchases.last));
-        let extra = self.time.extra(purchases.last, as_of);
-        let silence = purchases.silence(as_of) + extra;
-        self.reading(&purchases.gaps, days, silence.max(0.0))
+    pub(super) fn read(&self, buyer: &Standing, as_of: i64) -> Reading {
+        let days = (days_of(buyer.first), days_of(buyer.last));
+        let extra = self.time.extra(buyer.last, as_of);
+        let silence = buyer.silence(as_of) + extra;
+        self.reading(&buyer.gaps(), days, silence.max(0.0))
     }
 
     /// The clock as it stood when the last gap ended; only where there is one.
-    pub(super) fn read_last_gap(&self, purchases: &Purchases) -> Reading {
-        let last = days_of(purchases.last);
-        let before = last - purchases.last_gap as i64;
-        let gap = purchases.last_gap as f64 + self.time.extra_days(before, last);
-        let days = (days_of(purchases.first), before);
-        self.reading(&purchases.earlier_gaps, days, gap)
+    pub(super) fn read_last_gap(&self, buyer: &Standing) -> Reading {
+        let last = days_of(buyer.last);
+        let before = last - buyer.last_gap() as i64;
+        let gap = buyer.last_gap() as f64 + self.time.extra_days(before, last);
+        let days = (days_of(buyer.first), before);
+        self.reading(&buyer.earlier_gaps(), days, gap)
     }
 
     fn reading(&self, gaps: &Gaps, (first, last): (i64, i64), silence: f64) -> Reading {

@@ -5,8 +5,11 @@ use std::collections::BinaryHeap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rayon::prelude::*;
+
 use crate::customers::CustomerId;
-use crate::events::{Event, EventKind};
+use crate::events::{Event, EventKind, History};
+use crate::time::AsOf;
 
 /// More buyers than this teach nothing new; all of a smaller shop are taken.
 const BUYERS: usize = 16_384;
@@ -52,17 +55,18 @@ impl Bound {
     }
 
     /// Notes buyers; once there are enough, larger fingerprints need not be gathered any more.
-    fn note(&self, sample: &Sample) {
+    fn note(&self, fingerprints: impl Iterator<Item = u64>) {
         let mut heap = match self.smallest.lock() {
             Ok(heap) => heap,
             Err(poisoned) => poisoned.into_inner(),
         };
-        for (fingerprint, _) in &sample.buyers {
+        for fingerprint in fingerprints {
             if heap.len() < BUYERS {
-                heap.push(*fingerprint);
-            } else if heap.peek().is_some_and(|largest| fingerprint < largest) {
-                heap.pop();
-                heap.push(*fingerprint);
+                heap.push(fingerprint);
+            } else if let Some(mut largest) = heap.peek_mut()
+                && fingerprint < *largest
+            {
+                *largest = fingerprint;
             }
         }
         if heap.len() == BUYERS
@@ -73,57 +77,81 @@ impl Bound {
     }
 }
 
-impl Sample {
-    /// Looks at one customer's past before each of the ascending instants; `samples[c]` and
-    /// `bounds[c]` belong to instant *c*.
-    pub(in crate::features) fn look(
-        samples: &mut [Sample],
-        bounds: &[Bound],
-        instants: &[i64],
-        id: CustomerId<'_>,
-        events: impl Iterator<Item = Event>,
-    ) {
-        let fingerprint = fingerprint(id);
-        if !bounds.iter().any(|bound| bound.allows(fingerprint)) {
-            return;
+/// Buyers who may belong to the sample: fingerprint, and row in a history.
+#[derive(Debug, Clone, Default)]
+pub(in crate::features) struct Candidates(Vec<(u64, u32)>);
+
+impl Candidates {
+    /// Adds a buyer whom the bound allows.
+    #[inline]
+    pub(in crate::features) fn push(&mut self, fingerprint: u64, row: u32, bound: &Bound) {
+        if bound.allows(fingerprint) {
+            self.0.push((fingerprint, row));
         }
-        let mut days: Vec<i32> = Vec::new();
-        let mut cut = 0;
-        let close = |samples: &mut [Sample], cut: usize, days: &[i32]| {
-            if !days.is_empty() && bounds[cut].allows(fingerprint) {
-                samples[cut].push(fingerprint, days);
-            }
-        };
-        for event in events.filter(|event| event.kind == EventKind::Purchase) {
-            while cut < instants.len() && event.time.micros() >= instants[cut] {
-                close(samples, cut, &days);
-                cut += 1;
-            }
-            if cut == instants.len() {
-                return;
-            }
+    }
+
+    /// Tells what this chunk gathered, so that later chunks gather less.
+    pub(in crate::features) fn note(&self, bound: &Bound) {
+        bound.note(self.0.iter().map(|(fingerprint, _)| *fingerprint));
+    }
+
+    pub(in crate::features) fn merge(&mut self, other: &Candidates) {
+        self.0.extend_from_slice(&other.0);
+    }
+
+    /// The sample: only now are purchase days before the instant read, and only those of its buyers.
+    pub(in crate::features) fn sample(mut self, history: &History<'_>, as_of: AsOf) -> Sample {
+        if self.0.len() > BUYERS {
+            let (_, (largest, _), _) = self.0.select_nth_unstable(BUYERS - 1);
+            let largest = *largest;
+            // Equal fingerprints are told apart by what was bought.
+            self.0.retain(|(fingerprint, _)| *fingerprint <= largest);
+        }
+        self.0.sort_unstable_by_key(|(_, row)| *row);
+        let pieces: Vec<Sample> = self
+            .0
+            .par_chunks(1024)
+            .map(|buyers| {
+                let mut piece = Sample::default();
+                for (fingerprint, row) in buyers {
+                    let events = history.customer(*row as usize).events();
+                    piece.read(*fingerprint, events, as_of);
+                }
+                piece
+            })
+            .collect();
+        let mut sample = Sample::default();
+        for piece in &pieces {
+            sample.merge(piece);
+        }
+        sample.settle();
+        sample
+    }
+}
+
+impl Sample {
+    /// Adds the purchase days of a buyer before an instant.
+    fn read(&mut self, fingerprint: u64, events: impl Iterator<Item = Event>, as_of: AsOf) {
+        let start = self.days.len();
+        let before = events.take_while(|event| event.time < as_of.instant());
+        for event in before.filter(|event| event.kind == EventKind::Purchase) {
             // The years -9999 to 9999 are less than four million days away.
             let day = event.time.day() as i32;
-            if days.last() != Some(&day) {
-                days.push(day);
+            if self.days.len() == start || self.days.last() != Some(&day) {
+                self.days.push(day);
             }
-            if days.len() == MOST_DAYS {
+            if self.days.len() - start == MOST_DAYS {
                 break;
             }
         }
-        for cut in cut..instants.len() {
-            close(samples, cut, &days);
+        if self.days.len() > start {
+            self.buyers.push((fingerprint, self.days.len()));
         }
     }
 
     fn push(&mut self, fingerprint: u64, days: &[i32]) {
         self.days.extend_from_slice(days);
         self.buyers.push((fingerprint, self.days.len()));
-    }
-
-    /// Tells what this chunk gathered, so that later chunks gather less.
-    pub(in crate::features) fn note(&self, bound: &Bound) {
-        bound.note(self);
     }
 
     pub(in crate::features) fn merge(&mut self, other: &Sample) {
@@ -166,7 +194,7 @@ impl Sample {
 }
 
 /// A hash of an id that never changes (FNV-1a, finished by the mixer of SplitMix64).
-fn fingerprint(id: CustomerId<'_>) -> u64 {
+pub(in crate::features) fn fingerprint(id: CustomerId<'_>) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut push = |bytes: &[u8]| {
         for byte in bytes {
@@ -207,7 +235,7 @@ mod tests {
         let bound = Bound::default();
         for part in 0..40 {
             let part = sample((0..n).rev().filter(|id| id % 40 == part));
-            part.note(&bound);
+            bound.note(part.iter().map(|(fingerprint, _)| fingerprint));
             parts.merge(&part);
         }
         parts.settle();
