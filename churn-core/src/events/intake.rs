@@ -15,7 +15,7 @@ use super::columns::{TextCells, TextColumn, is_valid};
 use super::ids::{MixHasher, check_few};
 use super::keys::{Keys, Unfit};
 use super::partition::{NO_BUCKET, Ranges, chunk_rows};
-use super::records::{Bucket, ChannelNames, Form, Frame, Shelf, Shelved, by_bucket};
+use super::records::{Bucket, Cells, ChannelNames, Form, Frame, Shelf, Shelved, by_bucket};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 
@@ -104,37 +104,47 @@ impl Tally {
 }
 
 /// Neighbouring rows, or those of them whose kind is worth a look.
-fn entries(
-    cleaner: &RowCleaner<'_, '_>,
-    rows: Range<usize>,
-    block: &mut Block,
-    picked: &mut Vec<u32>,
-    tally: &mut Tally,
-) -> usize {
-    if !cleaner.skips_kinds() {
-        return rows.len();
-    }
-    picked.clear();
-    for from in rows.clone().step_by(BLOCK) {
-        cleaner.wanted_rows(from, rows.end.min(from + BLOCK), block, picked);
-    }
-    let skipped = rows.len() - picked.len();
-    tally.dropped[DropReason::NotAskedFor as usize].add_rows(skipped);
-    picked.len()
+enum Entries<'p> {
+    All(Range<usize>),
+    Picked(&'p [u32]),
 }
 
-/// Some of the entries of neighbouring rows.
-fn pick<'p>(
-    cleaner: &RowCleaner<'_, '_>,
-    rows: &Range<usize>,
-    picked: &'p [u32],
-    from: usize,
-    to: usize,
-) -> Pick<'p> {
-    if cleaner.skips_kinds() {
-        Pick::Rows(&picked[from..to])
-    } else {
-        Pick::Range(rows.start + from, rows.start + to)
+impl<'p> Entries<'p> {
+    /// The entries of some rows; those whose kind is not asked for are left out and counted where
+    /// the kinds are looked at first, which pays where they are many.
+    fn of(
+        cleaner: &RowCleaner<'_, '_>,
+        rows: Range<usize>,
+        kinds_first: bool,
+        block: &mut Block,
+        picked: &'p mut Vec<u32>,
+        tally: &mut Tally,
+    ) -> Self {
+        if !(kinds_first && cleaner.skips_kinds()) {
+            return Entries::All(rows);
+        }
+        picked.clear();
+        for from in rows.clone().step_by(BLOCK) {
+            cleaner.wanted_rows(from, rows.end.min(from + BLOCK), block, picked);
+        }
+        let skipped = rows.len() - picked.len();
+        tally.dropped[DropReason::NotAskedFor as usize].add_rows(skipped);
+        Entries::Picked(picked)
+    }
+
+    /// The entries in blocks that stay in the nearest cache.
+    fn blocks(&self) -> impl Iterator<Item = Pick<'_>> {
+        let count = match self {
+            Entries::All(rows) => rows.len(),
+            Entries::Picked(rows) => rows.len(),
+        };
+        (0..count).step_by(BLOCK).map(move |from| {
+            let to = count.min(from + BLOCK);
+            match self {
+                Entries::All(rows) => Pick::Range(rows.start + from, rows.start + to),
+                Entries::Picked(rows) => Pick::Rows(&rows[from..to]),
+            }
+        })
     }
 }
 
@@ -156,9 +166,9 @@ pub(super) fn check_rows(
             let rows = i * chunk..i * chunk + flags.len();
             let (mut block, mut picked) = (Block::default(), Vec::new());
             let mut tally = Tally::default();
-            let count = entries(cleaner, rows.clone(), &mut block, &mut picked, &mut tally);
-            for from in (0..count).step_by(BLOCK) {
-                let pick = pick(cleaner, &rows, &picked, from, count.min(from + BLOCK));
+            let start = rows.start;
+            let entries = Entries::of(cleaner, rows, true, &mut block, &mut picked, &mut tally);
+            for pick in entries.blocks() {
                 cleaner.load(pick, &mut block);
                 cleaner.require_customers(pick, &mut block);
                 tally.settle(cleaner, None, pick, &mut block)?;
@@ -168,7 +178,7 @@ pub(super) fn check_rows(
                     .enumerate()
                     .filter(|(_, usable)| **usable)
                 {
-                    flags[pick.row(i) - rows.start] = 0;
+                    flags[pick.row(i) - start] = 0;
                 }
             }
             step.advance(flags.len())?;
@@ -232,6 +242,8 @@ struct Desk<'c, const W: usize> {
 
 /// Records of a chunk: they stay in the second-level cache until they are sorted by bucket.
 const CHUNK: usize = 1 << 16;
+/// Where fewer rows than this share enter, their kinds are read before anything else.
+const MOST_ARE_LEFT_OUT: f64 = 0.5;
 /// Rows that tell around which time the others are.
 const TIMES: usize = 1 << 10;
 /// Half of the time that a short record can hold, in microseconds: 71 years.
@@ -336,29 +348,52 @@ impl<'c> Intake<'_, 'c, '_> {
         let mut times = (i64::MAX, i64::MIN);
         desk.start();
         let (block, picked) = (&mut desk.block, &mut desk.picked);
-        let count = entries(self.cleaner, rows.clone(), block, picked, &mut tally);
-        for from in (0..count).step_by(BLOCK) {
-            let pick = pick(self.cleaner, &rows, picked, from, count.min(from + BLOCK));
+        let (start, kinds_first) = (rows.start, ranges.share() < MOST_ARE_LEFT_OUT);
+        let entries = Entries::of(self.cleaner, rows, kinds_first, block, picked, &mut tally);
+        for pick in entries.blocks() {
             self.cleaner.load(pick, block);
             self.keys.fill(pick, block)?;
             tally.settle(self.cleaner, Some(self.keys), pick, block)?;
-            if let Some(column) = self.channel {
-                desk.channels
-                    .fill(column, pick, &block.usable, &mut desk.channel);
+            match self.channel {
+                Some(column) => {
+                    let channels = &mut desk.channels;
+                    channels.fill(column, pick, &block.usable, &mut desk.channel);
+                }
+                None => desk.channel.resize(block.usable.len(), NO_CHANNEL),
             }
-            for i in 0..block.usable.len() {
-                if !block.usable[i] {
-                    continue;
+            let columns = (block.times.iter().zip(&block.kinds))
+                .zip(block.values.iter().zip(&block.keys))
+                .zip(&desk.channel)
+                .enumerate()
+                .map(|(i, (((time, kind), (value, key)), channel))| Cells {
+                    time: *time,
+                    kind: *kind,
+                    value: *value,
+                    key: *key,
+                    channel: *channel,
+                    row: pick.row(i) as u32,
+                });
+            let record = |cells: Cells| Form::<KEY, ROW, W>::record(cells, base);
+            let bucket = |key: &u128| ranges.of(self.keys.digit(*key));
+            let min_max = |(first, last): (i64, i64), time: i64| (first.min(time), last.max(time));
+            if block.usable.contains(&false) {
+                let enters = |i: usize| block.usable[i];
+                let entering = columns.enumerate().filter(|(i, _)| enters(*i));
+                for (_, cells) in entering {
+                    times = min_max(times, cells.time);
+                    desk.records.push(record(cells));
+                    desk.buckets.push(bucket(&cells.key));
                 }
-                let (time, row) = (block.times[i], pick.row(i));
-                times = (times.0.min(time), times.1.max(time));
-                if let Some(flag) = flags.get_mut(row - rows.start) {
-                    *flag = true;
+            } else {
+                // Nearly all blocks: loops of known length over one thing each.
+                times = block.times.iter().copied().fold(times, min_max);
+                desk.records.extend(columns.map(record));
+                desk.buckets.extend(block.keys.iter().map(bucket));
+            }
+            if !flags.is_empty() {
+                for (i, usable) in block.usable.iter().enumerate() {
+                    flags[pick.row(i) - start] = *usable;
                 }
-                let channel = desk.channel.get(i).copied().unwrap_or(NO_CHANNEL);
-                let record = Form::<KEY, ROW, W>::record(block, i, base, row, channel);
-                desk.records.push(record);
-                desk.buckets.push(ranges.of(self.keys.digit(block.keys[i])));
             }
         }
         let times = (times.0 <= times.1).then_some(times);

@@ -7,12 +7,21 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::check::Block;
-
 /// A checked row on its way, in `W` words: its time, the bits of its value, its customer's key in
 /// `KEY` words (low word first) and, where somebody needs it (`ROW`), its number. Kind and channel
 /// lie in the lowest bits of the time, or beside the number.
 pub(super) struct Form<const KEY: usize, const ROW: bool, const W: usize>;
+
+/// What a record holds.
+#[derive(Clone, Copy)]
+pub(super) struct Cells {
+    pub(super) time: i64,
+    pub(super) kind: u8,
+    pub(super) value: f64,
+    pub(super) key: u128,
+    pub(super) channel: u8,
+    pub(super) row: u32,
+}
 
 /// Bits below the time for kind and channel.
 const BELOW_TIME: u32 = 12;
@@ -28,19 +37,25 @@ impl<const KEY: usize, const ROW: bool, const W: usize> Form<KEY, ROW, W> {
     }
 
     #[inline(always)]
-    pub(super) fn record(block: &Block, i: usize, base: i64, row: usize, channel: u8) -> [u64; W] {
-        let time = block.times[i].wrapping_sub(base) as u64;
-        let kind = u64::from(block.kinds[i]);
-        let key = block.keys[i];
+    pub(super) fn record(cells: Cells, base: i64) -> [u64; W] {
+        let Cells {
+            time,
+            kind,
+            value,
+            key,
+            channel,
+            row,
+        } = cells;
+        let (time, kind) = (time.wrapping_sub(base) as u64, u64::from(kind));
         let mut record = [0; W];
-        record[1] = block.values[i].to_bits();
+        record[1] = value.to_bits();
         record[2] = key as u64;
         if KEY > 1 {
             record[3] = (key >> 64) as u64;
         }
         if ROW {
             record[0] = time;
-            record[W - 1] = row as u64 | kind << 32 | u64::from(channel) << 40;
+            record[W - 1] = u64::from(row) | kind << 32 | u64::from(channel) << 40;
         } else {
             record[0] = time << BELOW_TIME | kind << 8 | u64::from(channel);
         }
