@@ -58,6 +58,14 @@ fn reset_peak() -> Option<u64> {
     status_bytes("VmRSS:")
 }
 
+/// Page faults of this process so far that no disk was needed for.
+pub fn page_faults() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    // Fields count from behind the program's name, which may hold spaces: minflt is the eighth.
+    let fields = text.rsplit_once(')')?.1;
+    fields.split_whitespace().nth(7)?.parse().ok()
+}
+
 fn status_bytes(field: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;

@@ -72,6 +72,24 @@ impl IdStore {
         }
     }
 
+    /// The ids where they are signed integers, else nothing.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn ints(&self) -> &[i64] {
+        match self {
+            IdStore::Int(ids) => ids,
+            _ => &[],
+        }
+    }
+
+    /// The ids where they are unsigned integers, else nothing.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn uints(&self) -> &[u64] {
+        match self {
+            IdStore::Uint(ids) => ids,
+            _ => &[],
+        }
+    }
+
     #[inline]
     pub(crate) fn get(&self, index: usize) -> CustomerId<'_> {
         match self {
@@ -285,6 +303,12 @@ impl Customers {
     /// The ids of the log behind this spine, which tell the type of id even where there is no row.
     pub(crate) fn store(&self) -> &IdStore {
         &self.store
+    }
+
+    /// The same as shared memory, where its rows are those of this spine.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn shared_store(&self) -> Option<Arc<IdStore>> {
+        self.rows.is_none().then(|| Arc::clone(&self.store))
     }
 
     /// Adds those ids that the places say are not known; this spine must be that of a log, and the

@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
 use arrow_array::types::{
-    ArrowDictionaryKeyType, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    ArrowDictionaryKeyType, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Date64Array, Decimal32Array,
@@ -22,15 +23,16 @@ use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer, i256};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use churn_core::arrow::{
     BatchBuilder, EventBatches, batch_stream, cleaning_batch, feature_batch, score_batch,
-    segment_batch,
+    segment_batch, training_batch,
 };
 use churn_core::events::{
     Cleaning, ColumnNames, DropReason, EventColumns, EventKind, IdCells, KindColumn, LogStream,
     MemoryScratch, PartitionedLog, StreamSettings, TextCells,
 };
-use churn_core::features::{FeatureInfo, FeatureTable};
+use churn_core::features::{FeatureInfo, FeatureSpec, FeatureTable, build_observed, refresh};
 use churn_core::progress::Progress;
 use churn_core::scoring::Scores;
+use churn_core::scoring::learned::TrainingData;
 use churn_core::segments::Segments;
 use churn_core::{AsOf, Customers, ErrorKind, EventLog, Horizon, Result, TimeUnit, Timestamp};
 
@@ -926,6 +928,124 @@ fn features_go_out_with_their_meaning() {
     );
     let error = feature_batch(&clash.unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidParameter);
+}
+
+/// Where the numbers of a column lie.
+fn place(batch: &RecordBatch, column: usize) -> *const f64 {
+    let column = batch.column(column).as_primitive::<Float64Type>();
+    column.values().as_ptr()
+}
+
+fn numbers(batch: &RecordBatch, column: usize) -> &[f64] {
+    batch.column(column).as_primitive::<Float64Type>().values()
+}
+
+fn orders_and_gaps() -> FeatureTable {
+    let infos = ["orders", "gap"].map(|name| FeatureInfo::new(name, "count", ""));
+    let values = vec![3.0, 1.0, 2.0, 14.5, f64::NAN, 7.0];
+    let customers = Customers::from_ints([4, -1, 9]);
+    FeatureTable::from_columns(customers, as_of(), infos.to_vec(), values).unwrap()
+}
+
+#[test]
+fn columns_of_features_leave_where_they_lie() {
+    let table = orders_and_gaps();
+    let batch = feature_batch(&table).unwrap();
+    for j in 0..2 {
+        assert_eq!(place(&batch, j + 1), table.column_at(j).as_ptr());
+    }
+    let again = feature_batch(&table.clone()).unwrap();
+    let mut reader = RecordBatchStreamReader::try_new(batch_stream(again)).unwrap();
+    let imported = reader.next().unwrap().unwrap();
+    drop(reader);
+    assert_eq!(place(&imported, 1), place(&batch, 1));
+    assert_eq!(place(&imported, 2), place(&batch, 2));
+    // Ids in integers neither: two tables of one spine show the same memory.
+    let ids = |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().clone();
+    assert_eq!(*ids(&imported), [-1, 4, 9]);
+    assert_eq!(ids(&imported).as_ptr(), ids(&batch).as_ptr());
+
+    // Nobody may write to memory that others read, and a part of it does not claim to be the whole.
+    let column = batch.column(1).as_primitive::<Float64Type>().clone();
+    drop((imported, batch, table));
+    assert!(column.clone().into_builder().is_err());
+    assert_eq!(*column.values(), [3.0, 1.0, 2.0]);
+}
+
+#[test]
+fn what_left_does_not_change_with_its_table() {
+    let table = orders_and_gaps();
+    let batch = feature_batch(&table).unwrap();
+    let before = place(&batch, 1);
+    let more = FeatureTable::from_columns(
+        table.customers().clone(),
+        as_of(),
+        vec![FeatureInfo::new("more", "", "")],
+        vec![-1.0, -2.0, -3.0],
+    )
+    .unwrap();
+    let joined = table.joined(&more).unwrap();
+    assert_eq!(joined.column("orders").unwrap(), numbers(&batch, 1));
+    assert_eq!(joined.column("more").unwrap(), [-1.0, -2.0, -3.0]);
+    assert_ne!(joined.column_at(0).as_ptr(), before);
+    assert_eq!((place(&batch, 1), batch.num_columns()), (before, 3));
+
+    // A refreshed table, whose values are changed where they lie as long as nobody else has them.
+    let none = Progress::none();
+    let (as_of, spec) = (AsOf::parse("1970-02-01").unwrap(), FeatureSpec::default());
+    let rows = |days: &'static [i64]| {
+        EventColumns::new(&[1_i64, 2], days, TimeUnit::Day, EventKind::Purchase)
+    };
+    let mut log = EventLog::from_columns(&rows(&[10, 12]), &Cleaning::default()).unwrap();
+    let (table, population) = build_observed(&log.history(as_of), &spec, &none).unwrap();
+    let orders = 1 + table.names().position(|name| name == "orders").unwrap();
+    let batch = feature_batch(&table).unwrap();
+    let appended = log.append(&rows(&[11, 13])).unwrap();
+    let table = refresh(table, &log, &appended.touched, &spec, &population, &none).unwrap();
+    assert_eq!(numbers(&batch, orders), [1.0, 1.0]);
+    assert_eq!(table.column("orders").unwrap(), [2.0, 2.0]);
+    drop(batch);
+    let before = table.column_at(0).as_ptr();
+    let appended = log.append(&rows(&[14, 15])).unwrap();
+    let table = refresh(table, &log, &appended.touched, &spec, &population, &none).unwrap();
+    assert_eq!(table.column("orders").unwrap(), [3.0, 3.0]);
+    assert_eq!(table.column_at(0).as_ptr(), before);
+}
+
+#[test]
+fn tables_without_rows_or_features_leave_too() {
+    let make = |customers: Customers, infos: &[FeatureInfo]| {
+        let table = FeatureTable::from_columns(customers, as_of(), infos.to_vec(), vec![]);
+        let batch = feature_batch(&table.unwrap()).unwrap();
+        let mut reader = RecordBatchStreamReader::try_new(batch_stream(batch)).unwrap();
+        reader.next().unwrap().unwrap()
+    };
+    let infos = [FeatureInfo::new("orders", "", "")];
+    let no_rows = make(Customers::from_ints([]), &infos);
+    assert_eq!((no_rows.num_rows(), no_rows.num_columns()), (0, 2));
+    let no_features = make(Customers::from_texts(["ann", "bea"]), &[]);
+    assert_eq!((no_features.num_rows(), no_features.num_columns()), (2, 1));
+    let nothing = make(Customers::from_ints([]), &[]);
+    assert_eq!((nothing.num_rows(), nothing.num_columns()), (0, 1));
+}
+
+#[test]
+fn training_data_leave_where_they_lie() {
+    let (ids, days): (Vec<i64>, Vec<i64>) = (0..400).map(|i| (i % 20, i / 2)).unzip();
+    let columns = EventColumns::new(&ids, &days, TimeUnit::Day, EventKind::Purchase);
+    let log = EventLog::from_columns(&columns, &Cleaning::default()).unwrap();
+    let settings = churn_core::settings::from_toml("training", "churn.horizon_days = 30").unwrap();
+    let data = TrainingData::build(&log, &settings, &Progress::none()).unwrap();
+    let batch = training_batch(&data).unwrap();
+    let frame = data.frame().unwrap();
+    assert_eq!(batch.num_columns(), 3 + frame.names().len());
+    for (j, column) in frame.columns().iter().enumerate() {
+        let churn_core::scoring::learned::Column::Numeric(cells) = column else {
+            panic!("{column:?}")
+        };
+        assert_eq!(place(&batch, 3 + j), cells.as_ptr());
+        assert_eq!(numbers(&batch, 3 + j).len(), data.len());
+    }
 }
 
 #[test]

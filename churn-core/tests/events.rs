@@ -621,3 +621,76 @@ fn centuries_in_one_log() {
         assert_eq!(got, expected);
     }
 }
+
+/// Channels that turn up in another order in every part of the rows, as text and by dictionary.
+#[test]
+fn the_form_of_the_channels_changes_no_event() {
+    let rows = 150_000_usize;
+    let ids: Vec<i64> = (0..rows as i64).map(|i| i * 7_919 % 211).collect();
+    let times: Vec<i64> = (0..rows as i64).map(|i| i * 104_729 % 40_001).collect();
+    // Rows without a known kind are dropped, and only they have the first two channels.
+    let kinds: Vec<u8> = (0..rows).map(|i| if i % 5 == 4 { 0 } else { 9 }).collect();
+    let name = |i: usize| match (i % 5, i * 31 / 1_000 + i % 7) {
+        (4, n) => format!("a dropped {}", n % 2),
+        (3, _) => String::new(),
+        (_, n) => format!("channel {:03}", (250 - n % 251)),
+    };
+    let names: Vec<String> = (0..rows).map(name).collect();
+    let mut dictionary: Vec<&str> = names.iter().map(String::as_str).collect();
+    dictionary.sort_unstable();
+    dictionary.dedup();
+    dictionary.reverse();
+    // Twice the same name, once a name that no row has, once none.
+    dictionary.extend(["channel 250", "nowhere", ""]);
+    let codes: Vec<u32> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| match name.as_str() {
+            "channel 250" if i % 2 == 0 => dictionary.len() as u32 - 3,
+            _ => dictionary.iter().position(|known| known == name).unwrap() as u32,
+        })
+        .collect();
+    let cleaning = Cleaning {
+        unknown_kind: Policy::Drop,
+        ..Cleaning::default()
+    };
+    let build = |cells: TextCells<'_>, threads: usize| {
+        let mut columns = EventColumns::new(&ids, &times, TimeUnit::Second, kinds.as_slice());
+        columns.channel = Some(TextColumn { cells, valid: None });
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = pool.build().unwrap();
+        pool.install(|| EventLog::from_columns(&columns, &cleaning).unwrap())
+    };
+    let texts = || TextCells::StrsOwned(names.iter().map(String::as_str).collect());
+    let coded = || TextCells::Coded {
+        codes: codes.as_slice().into(),
+        names: dictionary.iter().map(|n| (*n).into()).collect(),
+    };
+    let log = build(texts(), 1);
+    let expected: Vec<String> = (0..251).map(|n| format!("channel {n:03}")).collect();
+    assert_eq!(log.channels(), expected);
+    for threads in [1, 2, 7] {
+        assert!(build(texts(), threads) == log);
+        assert!(build(coded(), threads) == log);
+    }
+    let mut wanted: Vec<Vec<(i64, Option<String>)>> = vec![Vec::new(); 211];
+    for i in (0..rows).filter(|i| kinds[*i] != 0) {
+        let name = Some(names[i].clone()).filter(|name| !name.is_empty());
+        wanted[ids[i] as usize].push((times[i] * 1_000_000, name));
+    }
+    let history = log.history(AsOf::parse("2000-01-01").unwrap());
+    for (row, mut wanted) in wanted.into_iter().enumerate() {
+        wanted.sort_by(|a, b| (a.0, a.1.is_none(), &a.1).cmp(&(b.0, b.1.is_none(), &b.1)));
+        let got: Vec<(i64, Option<String>)> = history
+            .customer(row)
+            .events()
+            .map(|e| {
+                (
+                    e.time.micros(),
+                    e.channel.map(|c| log.channels()[c].clone()),
+                )
+            })
+            .collect();
+        assert_eq!(got, wanted);
+    }
+}

@@ -222,7 +222,7 @@ impl FeatureTable {
 
     /// The features as a matrix of shape (customers, features).
     fn to_numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        convert::matrix(py, self.table.matrix())
+        convert::features(py, &self.table)
     }
 
     fn __repr__(&self) -> String {

@@ -1,6 +1,7 @@
 """Features and summaries: the past only, against pandas and lifetimes, and out in every form."""
 
 import datetime as dt
+import gc
 import warnings
 
 import duckdb
@@ -193,6 +194,61 @@ def test_tables_leave_in_every_form(table):
         np.testing.assert_array_equal(table.column(name), matrix[:, j])
     with pytest.raises(churn.UnknownNameError, match="column"):
         table.column("customers")
+
+
+def address(array) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def test_numbers_leave_where_they_lie(table):
+    matrix = table.to_numpy()
+    assert address(matrix) == address(table.to_numpy())
+    frame = pa.table(table)
+    for j, feature in enumerate(table.features):
+        name = feature["name"]
+        column = table.column(name)
+        assert address(column) == address(matrix[:, j]) == address(table.to_dict()[name])
+        assert frame[name].chunk(0).buffers()[1].address == address(column)
+        # Memory of the library is nobody else's to write to.
+        assert not column.flags.writeable
+        with pytest.raises(ValueError):
+            column.flags.writeable = True
+    with pytest.raises(ValueError):
+        matrix.flags.writeable = True
+    assert address(table.column("customer")) == frame["customer"].chunk(0).buffers()[1].address
+
+
+def test_columns_outlive_their_table() -> None:
+    def leave():
+        columns = {"x": np.arange(100_000.0), "y": -np.arange(100_000.0)}
+        table = churn.FeatureTable.from_columns(np.arange(100_000), AS_OF, columns)
+        return table.column("y"), table.to_numpy(), table.column("customer"), pa.table(table)
+
+    column, matrix, customer, frame = leave()
+    gc.collect()
+    # What would be given the memory if it were free.
+    others = [np.full(200_000, 7.0) for _ in range(20)]
+    expected = np.arange(100_000)
+    np.testing.assert_array_equal(column, -expected)
+    np.testing.assert_array_equal(matrix, np.stack([expected, -expected], axis=1))
+    np.testing.assert_array_equal(customer, expected)
+    np.testing.assert_array_equal(frame["x"].to_numpy(), expected)
+    assert len(others) == 20
+
+
+def test_what_left_stays_when_the_table_is_refreshed() -> None:
+    log = churn.EventLog({"customer": [1, 2], "time": ["2020-01-01", "2020-01-02"]})
+    table = log.features("2020-02-01")
+    column, matrix, frame = table.column("orders"), table.to_numpy(), pl.DataFrame(table)
+    told = log.append({"customer": [1, 3], "time": ["2020-01-03", "2020-01-04"]})
+    now = table.refreshed(log, told["touched"])
+    assert now.column("orders").tolist() == [2.0, 1.0, 1.0]
+    assert column.tolist() == frame["orders"].to_list() == table.column("orders").tolist() == [1.0, 1.0]
+    assert matrix.shape == (2, len(table.features))
+    told = log.append({"customer": [1], "time": ["2020-01-05"]})
+    again = now.refreshed(log, told["touched"])
+    assert again.column("orders").tolist() == [3.0, 1.0, 1.0]
+    assert now.column("orders").tolist() == [2.0, 1.0, 1.0]
 
 
 def test_definitions_are_complete(table):

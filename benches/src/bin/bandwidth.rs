@@ -235,14 +235,10 @@ impl Watch {
 fn bytes_per_event(step: &str, id: f64) -> Option<f64> {
     let columns = 8.0 + 1.0 + 8.0 + 1.0;
     Some(match step {
-        // Time, kind, value; the bucket number is written.
-        "events.clean" => 8.0 + 1.0 + 8.0 + 2.0 * 2.0,
-        // Channel codes and bucket numbers twice; the channel byte is written.
-        "events.ids" => 2.0 * (4.0 + 2.0) + 2.0,
-        // Id and bucket (written), bucket again (counted), then all columns; the record is written.
-        "events.partition" => id + 2.0 * 2.0 + 2.0 + id + columns + 2.0 + 2.0 * 32.0,
+        // All columns of the caller, channels as codes of four bytes; the record is written.
+        "events.clean" => id + 8.0 + 1.0 + 8.0 + 4.0 + 2.0 * 24.0,
         // The record; the columns of the log are written.
-        "events.order" => 32.0 + 2.0 * columns,
+        "events.order" => 24.0 + 2.0 * columns,
         // Own pasts are written while the events are read, the rest from what was kept.
         "features.population" => columns,
         "features.build" => 0.0,

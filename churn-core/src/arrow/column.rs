@@ -7,15 +7,18 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type,
-    Decimal256Type, DecimalType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowDictionaryKeyType, ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type,
+    Decimal64Type, Decimal128Type, Decimal256Type, DecimalType, Float16Type, Float32Type,
+    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, OffsetSizeTrait, RecordBatch};
 use arrow_buffer::{ArrowNativeType, NullBuffer};
 use arrow_schema::{DataType, Field, TimeUnit as ArrowUnit};
+use rayon::prelude::*;
 
+use super::check::{PIECE, check};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{
     IdCells, IdColumn, KindColumn, TextCells, TextColumn, TimeColumn, Valid, ValueColumn,
@@ -33,6 +36,8 @@ pub(super) struct Column {
     name: String,
     data_type: DataType,
     chunks: Vec<ArrayRef>,
+    /// Whether the log can do without it: then its buffers are checked once somebody reads it.
+    optional: bool,
 }
 
 impl Column {
@@ -43,10 +48,19 @@ impl Column {
             name: field.name().clone(),
             data_type: field.data_type().clone(),
             chunks: Vec::new(),
+            optional: false,
         }
     }
 
-    /// Checks and keeps this column of a batch that is not empty.
+    /// A column that is checked when it is read.
+    pub(super) fn optional(self) -> Self {
+        Column {
+            optional: true,
+            ..self
+        }
+    }
+
+    /// Keeps this column of a batch that is not empty.
     pub(super) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let Some(chunk) = batch.columns().get(self.position) else {
             return Err(self.wrong("the same columns in every batch", "fewer"));
@@ -57,13 +71,24 @@ impl Column {
                 &chunk.data_type().to_string(),
             ));
         }
-        // Readers trust their sources; accessors read buffers without checks after that.
-        chunk
-            .to_data()
-            .validate_full()
-            .map_err(|error| self.wrong("valid Arrow data", &error.to_string()))?;
+        if !self.optional {
+            self.check(chunk)?;
+        }
         self.chunks.push(Arc::clone(chunk));
         Ok(())
+    }
+
+    /// The column, whose buffers can be trusted.
+    pub(super) fn checked(&self) -> Result<&Self> {
+        if self.optional {
+            self.chunks.iter().try_for_each(|chunk| self.check(chunk))?;
+        }
+        Ok(self)
+    }
+
+    /// Readers trust their sources; accessors read buffers without checks after this.
+    fn check(&self, chunk: &ArrayRef) -> Result<()> {
+        check(chunk).map_err(|error| self.wrong("valid Arrow data", &error.to_string()))
     }
 
     fn place(&self) -> String {
@@ -92,38 +117,37 @@ impl Column {
     fn native<P: ArrowPrimitiveType>(&self) -> Cow<'_, [P::Native]> {
         match self.chunks.as_slice() {
             [only] => Cow::Borrowed(only.as_primitive::<P>().values()),
-            chunks => Cow::Owned(
-                chunks
-                    .iter()
-                    .flat_map(|chunk| chunk.as_primitive::<P>().values().iter().copied())
-                    .collect(),
-            ),
+            _ => self.converted::<P, _>(|number| number),
         }
     }
 
     /// The numbers of a column whose type is `P` in another type.
-    fn converted<P: ArrowPrimitiveType, T: Clone>(
+    fn converted<P: ArrowPrimitiveType, T: Clone + Send>(
         &self,
-        convert: impl Fn(P::Native) -> T,
+        convert: impl Fn(P::Native) -> T + Sync,
     ) -> Cow<'_, [T]> {
-        let cells = self.chunks.iter();
-        cells
-            .flat_map(|chunk| chunk.as_primitive::<P>().values().iter().copied())
-            .map(convert)
-            .collect()
+        let mut cells = Vec::with_capacity(self.len());
+        for chunk in &self.chunks {
+            let numbers = chunk.as_primitive::<P>().values();
+            fill(&mut cells, numbers.len(), |row| convert(numbers[row]));
+        }
+        cells.into()
     }
 
-    /// Which rows are not null; `None` where all are.
+    /// Which rows are not null, by themselves or by their entry in a dictionary; `None` where all
+    /// are.
     fn valid(&self) -> Valid<'_> {
-        if self.data_type == DataType::Null {
-            return Some(vec![false; self.len()].into());
-        }
-        if self.chunks.iter().all(|chunk| chunk.null_count() == 0) {
+        let nulls = |chunk: &ArrayRef| chunk.logical_nulls().filter(|n| n.null_count() > 0);
+        let nulls: Vec<Option<NullBuffer>> = self.chunks.iter().map(nulls).collect();
+        if nulls.iter().all(Option::is_none) {
             return None;
         }
         let mut flags = Vec::with_capacity(self.len());
-        for chunk in &self.chunks {
-            push_flags(&mut flags, chunk.nulls(), chunk.len());
+        for (chunk, nulls) in self.chunks.iter().zip(nulls) {
+            match nulls {
+                Some(nulls) => fill(&mut flags, chunk.len(), |row| nulls.is_valid(row)),
+                None => flags.resize(flags.len() + chunk.len(), true),
+            }
         }
         Some(flags.into())
     }
@@ -165,25 +189,27 @@ impl Column {
     /// is missing, and every other cell must be an integer that floats hold exactly.
     fn whole(&self, numbers: Cow<'_, [f64]>) -> Result<IdColumn<'_>> {
         const EXACT: f64 = (1_u64 << 53) as f64;
-        let mut valid = match self.valid() {
-            Some(valid) => valid.into_owned(),
-            None => vec![true; numbers.len()],
-        };
-        let mut ids = vec![0; numbers.len()];
-        for (row, number) in numbers.iter().enumerate() {
-            if !valid[row] || number.is_nan() {
-                valid[row] = false;
-            } else if number.fract() == 0.0 && number.abs() <= EXACT {
-                ids[row] = *number as i64;
-            } else {
-                return Err(self
-                    .wrong("a whole number", &number.to_string())
-                    .at_row(row));
-            }
+        let valid = self.valid();
+        let given = |row: usize| valid.as_ref().is_none_or(|flags| flags[row]);
+        let is_there = |row: usize| given(row) && !numbers[row].is_nan();
+        let is_whole = |number: f64| number.fract() == 0.0 && number.abs() <= EXACT;
+        let rows = (0..numbers.len()).into_par_iter().with_min_len(PIECE);
+        let wrong = rows.find_first(|row| is_there(*row) && !is_whole(numbers[*row]));
+        if let Some(row) = wrong {
+            return Err(self
+                .wrong("a whole number", &numbers[row].to_string())
+                .at_row(row));
         }
+        let mut ids = Vec::with_capacity(numbers.len());
+        fill(&mut ids, numbers.len(), |row| match is_there(row) {
+            true => numbers[row] as i64,
+            false => 0,
+        });
+        let mut flags = Vec::with_capacity(numbers.len());
+        fill(&mut flags, numbers.len(), is_there);
         Ok(IdColumn {
             cells: IdCells::Int(ids.into()),
-            valid: Some(valid.into()),
+            valid: flags.contains(&false).then(|| flags.into()),
         })
     }
 
@@ -192,15 +218,20 @@ impl Column {
             DataType::UInt8 => {
                 let mut codes = self.native::<UInt8Type>();
                 if let Some(valid) = self.valid() {
+                    let mut known = Vec::with_capacity(codes.len());
                     // 0 is the code of no kind.
-                    for (code, valid) in codes.to_mut().iter_mut().zip(&*valid) {
-                        *code *= u8::from(*valid);
-                    }
+                    fill(&mut known, codes.len(), |row| {
+                        codes[row] * u8::from(valid[row])
+                    });
+                    codes = known.into();
                 }
                 Ok(KindColumn::Codes(codes))
             }
             text if is_text(text) || *text == DataType::Null => {
-                Ok(KindColumn::Names(self.texts()?))
+                // A kind that is missing and one without name are told apart.
+                let TextColumn { cells, valid } = self.texts()?;
+                let valid = valid.or_else(|| self.valid());
+                Ok(KindColumn::Names(TextColumn { cells, valid }))
             }
             _ => Err(self.refused("a text column or UInt8 codes")),
         }
@@ -382,11 +413,29 @@ impl Column {
     }
 
     fn strs(&self) -> TextCells<'_> {
-        let chunks = self.chunks.iter();
-        TextCells::StrsOwned(chunks.flat_map(|chunk| strs(chunk)).collect())
+        let mut cells: Vec<&str> = Vec::with_capacity(self.len());
+        for chunk in &self.chunks {
+            let rows = chunk.len();
+            match chunk.data_type() {
+                DataType::Utf8 => {
+                    let texts = chunk.as_string::<i32>();
+                    fill(&mut cells, rows, |row| texts.value(row));
+                }
+                DataType::LargeUtf8 => {
+                    let texts = chunk.as_string::<i64>();
+                    fill(&mut cells, rows, |row| texts.value(row));
+                }
+                _ => {
+                    let texts = chunk.as_string_view();
+                    fill(&mut cells, rows, |row| texts.value(row));
+                }
+            }
+        }
+        TextCells::StrsOwned(cells)
     }
 
-    /// Dictionary columns; the dictionaries of several chunks become one.
+    /// Dictionary columns; the dictionaries of several chunks become one. Cells that are null get a
+    /// name without letters, which every role but the kind takes for a missing cell.
     fn coded(&self) -> Result<TextColumn<'_>> {
         if let [only] = self.chunks.as_slice()
             && let Some(dictionary) = only.as_dictionary_opt::<UInt32Type>()
@@ -402,51 +451,46 @@ impl Column {
         let mut names = Vec::new();
         let mut known: HashMap<&str, u32> = HashMap::new();
         let mut codes = Vec::with_capacity(self.len());
-        let mut flags = Vec::with_capacity(self.len());
         for chunk in &self.chunks {
+            let mut code = |name| match known.get(name) {
+                Some(code) => Ok(*code),
+                None => {
+                    let code = u32::try_from(names.len())
+                        .map_err(|_| self.wrong("fewer than 2^32 distinct texts", "more"))?;
+                    known.insert(name, code);
+                    names.push(Cow::Borrowed(name));
+                    Ok(code)
+                }
+            };
             let dictionary = chunk.as_any_dictionary();
-            let values = dictionary.values();
-            // Code of each dictionary entry; none where the entry is null.
+            let (keys, values) = (dictionary.keys(), dictionary.values());
+            let none = match keys.null_count() + values.null_count() {
+                0 => u32::MAX,
+                _ => code("")?,
+            };
             let mut entries = Vec::with_capacity(values.len());
             for (i, name) in strs(values).enumerate() {
-                if values.is_null(i) {
-                    entries.push(None);
-                    continue;
-                }
-                let code = match known.get(name) {
-                    Some(code) => *code,
-                    None => {
-                        let code = u32::try_from(names.len())
-                            .map_err(|_| self.wrong("fewer than 2^32 distinct texts", "more"))?;
-                        known.insert(name, code);
-                        names.push(Cow::Borrowed(name));
-                        code
-                    }
-                };
-                entries.push(Some(code));
+                entries.push(if values.is_null(i) { none } else { code(name)? });
             }
-            let start = codes.len();
-            push_flags(&mut flags, chunk.nulls(), chunk.len());
-            for (key, valid) in keys(dictionary.keys()).into_iter().zip(&mut flags[start..]) {
-                let code = if *valid { entries[key] } else { None };
-                *valid = code.is_some();
-                codes.push(code.unwrap_or(0));
-            }
+            push_codes(keys, &entries, none, &mut codes);
         }
         Ok(TextColumn {
             cells: TextCells::Coded {
                 codes: codes.into(),
                 names,
             },
-            valid: flags.contains(&false).then(|| flags.into()),
+            valid: None,
         })
     }
 }
 
-fn push_flags(flags: &mut Vec<bool>, nulls: Option<&NullBuffer>, len: usize) {
-    match nulls {
-        Some(nulls) => flags.extend(nulls.iter()),
-        None => flags.resize(flags.len() + len, true),
+/// Appends the cells of so many rows; several threads write those of many.
+fn fill<T: Send>(cells: &mut Vec<T>, rows: usize, cell: impl Fn(usize) -> T + Sync + Send) {
+    if rows < 2 * PIECE {
+        cells.extend((0..rows).map(cell));
+    } else {
+        let rows = (0..rows).into_par_iter().with_min_len(PIECE);
+        cells.par_extend(rows.map(cell));
     }
 }
 
@@ -491,20 +535,35 @@ fn strs(array: &ArrayRef) -> Box<dyn Iterator<Item = &str> + '_> {
     }
 }
 
-/// Dictionary keys as positions; what a null key becomes does not matter.
-fn keys(keys: &dyn Array) -> Vec<usize> {
-    fn of<P: ArrowPrimitiveType>(keys: &dyn Array, position: fn(P::Native) -> usize) -> Vec<usize> {
-        let keys = keys.as_primitive::<P>().values();
-        keys.iter().map(|key| position(*key)).collect()
+/// Appends the code of each key's entry, `none` for a null key.
+fn push_codes(keys: &dyn Array, entries: &[u32], none: u32, codes: &mut Vec<u32>) {
+    fn push<K: ArrowDictionaryKeyType>(
+        keys: &dyn Array,
+        entries: &[u32],
+        none: u32,
+        codes: &mut Vec<u32>,
+    ) {
+        let numbers = keys.as_primitive::<K>().values();
+        let code = |row: usize| {
+            let entry = entries.get(numbers[row].as_usize());
+            entry.copied().unwrap_or(none)
+        };
+        match keys.nulls() {
+            None => fill(codes, keys.len(), code),
+            Some(nulls) => fill(codes, keys.len(), |row| match nulls.is_valid(row) {
+                true => code(row),
+                false => none,
+            }),
+        }
     }
     match keys.data_type() {
-        DataType::Int8 => of::<Int8Type>(keys, |key| key as usize),
-        DataType::Int16 => of::<Int16Type>(keys, |key| key as usize),
-        DataType::Int32 => of::<Int32Type>(keys, |key| key as usize),
-        DataType::Int64 => of::<Int64Type>(keys, |key| key as usize),
-        DataType::UInt8 => of::<UInt8Type>(keys, usize::from),
-        DataType::UInt16 => of::<UInt16Type>(keys, usize::from),
-        DataType::UInt32 => of::<UInt32Type>(keys, |key| key as usize),
-        _ => of::<UInt64Type>(keys, |key| key as usize),
+        DataType::Int8 => push::<Int8Type>(keys, entries, none, codes),
+        DataType::Int16 => push::<Int16Type>(keys, entries, none, codes),
+        DataType::Int32 => push::<Int32Type>(keys, entries, none, codes),
+        DataType::Int64 => push::<Int64Type>(keys, entries, none, codes),
+        DataType::UInt8 => push::<UInt8Type>(keys, entries, none, codes),
+        DataType::UInt16 => push::<UInt16Type>(keys, entries, none, codes),
+        DataType::UInt32 => push::<UInt32Type>(keys, entries, none, codes),
+        _ => push::<UInt64Type>(keys, entries, none, codes),
     }
 }

@@ -11,6 +11,7 @@ use arrow_array::types::{
 use arrow_array::{Array, RecordBatch, RecordBatchReader};
 use arrow_schema::{DataType, Schema};
 
+use super::check::check;
 use super::read::guarded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::scoring::learned::{Column, Frame, MISSING_LEVEL};
@@ -115,10 +116,7 @@ impl Collector {
                 return Err(wrong(expected, array.data_type().to_string()));
             }
             // Readers trust their sources; accessors read buffers without checks after that.
-            array
-                .to_data()
-                .validate_full()
-                .map_err(|error| wrong("valid Arrow data".into(), error.to_string()))?;
+            check(array).map_err(|error| wrong("valid Arrow data".into(), error.to_string()))?;
             let read = match cells {
                 Cells::Numbers(numbers) => push_numbers(array.as_ref(), numbers),
                 Cells::Texts { codes, known } => push_texts(array.as_ref(), codes, known),

@@ -7,7 +7,8 @@
 //!
 //! Nothing else in the library knows Arrow, so its types may change without touching a kernel.
 //! Columns that already have the layout of the log (64-bit integers, microseconds, `f64`, packed
-//! or coded text in one chunk) are borrowed, not copied.
+//! or coded text in one chunk) are borrowed, not copied. The columns of a feature table and of training
+//! data leave as they lie, sharing their memory.
 //!
 //! # Example
 //! ```
@@ -29,11 +30,13 @@
 //! ```
 
 mod analysis;
+mod check;
 mod column;
 mod frame;
 mod journey;
 mod lifetime;
 mod read;
+mod shared;
 mod write;
 
 pub use analysis::{

@@ -6,12 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
 use arrow_array::{RecordBatch, RecordBatchReader};
 use arrow_schema::{ArrowError, Schema};
+use rayon::prelude::*;
 
+use super::check::PIECE;
 use super::column::Column;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{
-    Cleaning, ColumnNames, DuplicatePolicy, EventColumns, EventKind, IdColumn, Keep, KindColumn,
-    LogStream, Roles, Scratch, ValueColumn, check_event_count,
+    Cleaning, ColumnNames, DuplicatePolicy, EventColumns, EventKind, Keep, KindColumn, LogStream,
+    Roles, Scratch, ValueColumn, check_event_count,
 };
 use crate::progress::Progress;
 use crate::time::TimeUnit;
@@ -45,9 +47,10 @@ impl EventBatches {
     ///
     /// # Errors
     /// `UnknownName` or `InvalidParameter` where `names` do not fit the columns; `InvalidValue`
-    /// where the reader fails, a batch does not have the reader's schema, or a buffer breaks the
-    /// rules of its type (offsets that fall, text that is not UTF-8, dictionary keys without
-    /// value).
+    /// where the reader fails, a batch does not have the reader's schema, or a buffer of customers,
+    /// times, kinds or values breaks the rules of its type (offsets that fall, text that is not UTF-8,
+    /// dictionary keys without value). Channels, orders and items, which a log may leave out, are
+    /// checked when they are read.
     pub fn from_reader(reader: impl RecordBatchReader, names: &ColumnNames) -> Result<Self> {
         let mut reader = reader;
         let mut events = EventBatches::empty(&reader.schema(), names)?;
@@ -101,14 +104,15 @@ impl EventBatches {
         let column = |role: &'static str, position: usize| {
             Column::new(role, position, schema.field(position))
         };
-        let optional =
-            |role: &'static str, position: Option<usize>| position.map(|at| column(role, at));
+        let optional = |role: &'static str, position: Option<usize>| {
+            position.map(|at| column(role, at).optional())
+        };
         Ok(EventBatches {
             rows: 0,
             time_unit: names.time_unit,
             customer: column("customer", customer),
             time: column("time", time),
-            kind: optional("kind", kind),
+            kind: kind.map(|at| column("kind", at)),
             value: value.into_iter().map(|at| column("value", at)).collect(),
             channel: optional("channel", channel),
             order: optional("order", order),
@@ -148,14 +152,14 @@ impl EventBatches {
     /// The columns in the layout of the log, borrowed where they have it already.
     ///
     /// # Errors
-    /// `InvalidValue` naming the role for a column of a type that it cannot have, and naming the
-    /// row for a time in text that is not one or a time beyond 64 bits; `InvalidParameter` for
+    /// `InvalidValue` naming the role for a column of a type that it cannot have or, among channels,
+    /// orders and items, one with a buffer that breaks the rules of its type, and naming the row for a time in text that is not one or a time beyond 64 bits; `InvalidParameter` for
     /// integer times without unit.
     pub fn columns(&self) -> Result<EventColumns<'_>> {
         self.columns_where(&Keep::default())
     }
 
-    /// The same without reading those that the cleaning leaves out.
+    /// The same without reading, or checking, those that the cleaning leaves out.
     ///
     /// # Errors
     /// As [`columns`](Self::columns).
@@ -169,10 +173,14 @@ impl EventBatches {
     }
 
     fn columns_where(&self, keep: &Keep) -> Result<EventColumns<'_>> {
-        fn ids(column: Option<&Column>, keep: bool) -> Result<Option<IdColumn<'_>>> {
-            column.filter(|_| keep).map(Column::ids).transpose()
+        fn read<'c, T>(
+            column: &'c Option<Column>,
+            keep: bool,
+            read: fn(&'c Column) -> Result<T>,
+        ) -> Result<Option<T>> {
+            let column = column.as_ref().filter(|_| keep);
+            column.map(|column| read(column.checked()?)).transpose()
         }
-        let channel = self.channel.as_ref().filter(|_| keep.channels);
         Ok(EventColumns {
             customer: self.customer.ids()?,
             time: self.time.times(self.time_unit)?,
@@ -181,9 +189,9 @@ impl EventBatches {
                 Some(column) => column.kinds()?,
             },
             value: product(&self.value)?,
-            channel: channel.map(Column::texts).transpose()?,
-            order: ids(self.order.as_ref(), keep.orders)?,
-            item: ids(self.item.as_ref(), keep.items)?,
+            channel: read(&self.channel, keep.channels, Column::texts)?,
+            order: read(&self.order, keep.orders, Column::ids)?,
+            item: read(&self.item, keep.items, Column::ids)?,
             unreadable_cells: 0,
         })
     }
@@ -239,14 +247,15 @@ impl<R: RecordBatchReader> BatchReader<R> {
 }
 
 impl<S: Scratch> LogStream<S> {
-    /// Adds record batches.
+    /// Adds record batches, of which columns that the cleaning leaves out are not read.
     ///
     /// # Errors
-    /// As [`EventBatches::columns`] and [`push`](Self::push), with rows counted from the start of
+    /// As [`EventBatches::columns_for`] and [`push`](Self::push), with rows counted from the start of
     /// the stream.
     pub fn push_batches(&mut self, batches: &EventBatches, progress: &Progress<'_>) -> Result<()> {
         let before = self.rows();
-        let columns = batches.columns().map_err(|error| match error.row() {
+        let columns = batches.columns_for(self.cleaning());
+        let columns = columns.map_err(|error| match error.row() {
             Some(row) => error.at_row((before + row) as usize),
             None => error,
         })?;
@@ -297,9 +306,9 @@ fn product(factors: &[Column]) -> Result<Option<ValueColumn<'_>>> {
     let mut product = first.numbers()?;
     for factor in rest {
         let factor = factor.numbers()?;
-        for (a, b) in product.cells.to_mut().iter_mut().zip(&*factor.cells) {
-            *a *= b;
-        }
+        let (a, b) = (product.cells, factor.cells);
+        let cells = a.par_iter().zip(&*b).with_min_len(PIECE);
+        product.cells = cells.map(|(a, b)| a * b).collect::<Vec<_>>().into();
         product.valid = match (product.valid, factor.valid) {
             (Some(a), Some(b)) => Some(a.iter().zip(&*b).map(|(a, b)| *a && *b).collect()),
             (one, other) => one.or(other),

@@ -9,15 +9,17 @@ use arrow_array::{
     LargeStringArray, RecordBatch, RecordBatchIterator, RecordBatchOptions, StringArray,
     TimestampMicrosecondArray, UInt64Array,
 };
+use arrow_buffer::ScalarBuffer;
 use arrow_schema::{Field, Metadata, Schema};
 
+use super::shared::shared;
 use crate::customers::{CustomerId, Customers, IdStore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{CleaningReport, DropReason};
 use crate::features::{FeatureTable, RfmSummary};
 use crate::scoring::Scores;
 use crate::scoring::learned::{
-    Column, ColumnDrift, Drift, Explanation, LearnerReport, OutOfFold, TrainingData,
+    ColumnDrift, Drift, Explanation, LearnerReport, OutOfFold, TrainingData,
 };
 use crate::segments::Segments;
 use crate::strategy::Plan;
@@ -26,6 +28,9 @@ use crate::time::Timestamp;
 /// The features of all customers: `customer`, then one `Float64` column per feature, with its
 /// `unit`, `definition` and, where it has one, `undefined` as metadata of the field. Schema
 /// metadata: `as_of`. A value that is undefined stays NaN.
+///
+/// Nothing is copied but ids in text: the columns are the table's memory, which lives until the last
+/// of them is gone. A table that is changed afterwards is changed elsewhere.
 ///
 /// # Errors
 /// `InvalidParameter` for a feature called `customer`.
@@ -50,9 +55,10 @@ pub fn feature_batch(table: &FeatureTable) -> Result<RecordBatch> {
     let mut batch = BatchBuilder::new()
         .metadata("as_of", table.as_of().to_string())
         .customers("customer", table.customers());
+    let (n, values) = (table.len(), shared(table.shared_values(), |v| v));
     for (j, feature) in table.features().iter().enumerate() {
         batch = batch
-            .numbers(&feature.name, table.column_at(j))
+            .floats(&feature.name, values.slice(j * n, n))
             .describe("unit", &feature.unit)
             .describe("definition", &feature.definition);
         if !feature.undefined.is_empty() {
@@ -63,7 +69,7 @@ pub fn feature_batch(table: &FeatureTable) -> Result<RecordBatch> {
 }
 
 /// Training data: `customer`, `as_of`, `churned` (1 or 0), then one column per feature, as in
-/// [`feature_batch`]; one row per customer and cut-off.
+/// [`feature_batch`], not copied either; one row per customer and cut-off.
 ///
 /// # Errors
 /// `InvalidParameter` for a feature called as one of the first three columns.
@@ -82,14 +88,12 @@ pub fn training_batch(data: &TrainingData) -> Result<RecordBatch> {
             rows.clone().map(|row| Some(data.as_of(row).instant())),
         )
         .numbers("churned", data.target());
-    let frame = data.frame()?;
-    for (info, column) in data.features().iter().zip(frame.columns()) {
-        if let Column::Numeric(values) = column {
-            batch = batch
-                .numbers(&info.name, values)
-                .describe("unit", &info.unit)
-                .describe("definition", &info.definition);
-        }
+    let (n, values) = (data.len(), shared(data.shared_values(), |v| v));
+    for (j, info) in data.features().iter().enumerate() {
+        batch = batch
+            .floats(&info.name, values.slice(j * n, n))
+            .describe("unit", &info.unit)
+            .describe("definition", &info.definition);
     }
     batch.finish()
 }
@@ -456,10 +460,20 @@ impl BatchBuilder {
 
     /// Customer ids in their own type: `Int64`, `UInt64` or `Utf8` (`LargeUtf8` above 2 GB).
     pub fn customers(self, name: &str, customers: &Customers) -> Self {
-        let column: ArrayRef = match customers.store() {
-            IdStore::Int(_) => Arc::new(customers.iter().map(as_int).collect::<Int64Array>()),
-            IdStore::Uint(_) => Arc::new(customers.iter().map(as_uint).collect::<UInt64Array>()),
-            IdStore::Text { .. } => {
+        let column: ArrayRef = match (customers.store(), customers.shared_store()) {
+            (IdStore::Int(_), Some(ids)) => {
+                Arc::new(Int64Array::new(shared(ids, IdStore::ints), None))
+            }
+            (IdStore::Uint(_), Some(ids)) => {
+                Arc::new(UInt64Array::new(shared(ids, IdStore::uints), None))
+            }
+            (IdStore::Int(_), None) => {
+                Arc::new(customers.iter().map(as_int).collect::<Int64Array>())
+            }
+            (IdStore::Uint(_), None) => {
+                Arc::new(customers.iter().map(as_uint).collect::<UInt64Array>())
+            }
+            (IdStore::Text { .. }, _) => {
                 text_array((0..customers.len()).map(|row| as_text(customers.get(row))))
             }
         };
@@ -479,7 +493,12 @@ impl BatchBuilder {
 
     /// Numbers that are all there; NaN stays NaN.
     pub fn numbers(self, name: &str, numbers: &[f64]) -> Self {
-        self.column(name, Arc::new(Float64Array::from(numbers.to_vec())), false)
+        self.floats(name, numbers.to_vec().into())
+    }
+
+    /// The same where they lie.
+    fn floats(self, name: &str, numbers: ScalarBuffer<f64>) -> Self {
+        self.column(name, Arc::new(Float64Array::new(numbers, None)), false)
     }
 
     /// Numbers of which some are missing.

@@ -4,124 +4,36 @@ use std::cmp::Ordering;
 
 use rayon::prelude::*;
 
-use super::check::Block;
 use super::clean::Count;
 use super::group::RowCodes;
-use super::survey::Frame;
+use super::records::{Form, Frame};
 use super::{EventKind, FIRST_LINE, KIND_BITS, NO_ORDER};
 use crate::math::sum::ExactSum;
 
-/// A checked row on its way, in `W` words: its time, the bits of its value, its customer's key in
-/// `KEY` words (low word first) and, where somebody needs it (`ROW`), its number. Kind and channel
-/// lie in the lowest bits of the time, or beside the number.
-///
-/// An array of integers, because the allocator hands those out zeroed without touching them.
-pub(super) struct Form<const KEY: usize, const ROW: bool, const W: usize>;
-
-/// Bits below the time for kind and channel.
-const BELOW_TIME: u32 = 12;
-
-impl<const KEY: usize, const ROW: bool, const W: usize> Form<KEY, ROW, W> {
-    /// Whether times of so many bits fit.
-    pub(super) fn holds(time_bits: u32) -> bool {
-        ROW || time_bits + BELOW_TIME <= u64::BITS
-    }
-
-    #[inline(always)]
-    pub(super) fn record(
-        block: &Block,
-        i: usize,
-        first_time: i64,
-        row: usize,
-        channel: u8,
-    ) -> [u64; W] {
-        let time = (block.times[i] - first_time) as u64;
-        let kind = u64::from(block.kinds[i]);
-        let key = block.keys[i];
-        let mut record = [0; W];
-        record[1] = block.values[i].to_bits();
-        record[2] = key as u64;
-        if KEY > 1 {
-            record[3] = (key >> 64) as u64;
-        }
-        if ROW {
-            record[0] = time;
-            record[W - 1] = row as u64 | kind << 32 | u64::from(channel) << 40;
-        } else {
-            record[0] = time << BELOW_TIME | kind << 8 | u64::from(channel);
-        }
-        record
-    }
-
-    /// Time since the first of all.
-    #[inline(always)]
-    fn time(record: &[u64; W]) -> u64 {
-        if ROW {
-            record[0]
-        } else {
-            record[0] >> BELOW_TIME
-        }
-    }
-
-    #[inline(always)]
-    fn kind(record: &[u64; W]) -> u8 {
-        if ROW {
-            (record[W - 1] >> 32) as u8
-        } else {
-            (record[0] >> 8) as u8 & 15
-        }
-    }
-
-    #[inline(always)]
-    fn channel(record: &[u64; W]) -> u8 {
-        if ROW {
-            (record[W - 1] >> 40) as u8
-        } else {
-            record[0] as u8
-        }
-    }
-
-    #[inline(always)]
-    fn value(record: &[u64; W]) -> f64 {
-        f64::from_bits(record[1])
-    }
-
-    #[inline(always)]
-    fn key(record: &[u64; W]) -> u128 {
-        let high = if KEY > 1 { record[3] } else { 0 };
-        u128::from(record[2]) | u128::from(high) << 64
-    }
-
-    /// The number of the row; 0 where nobody needs it.
-    #[inline(always)]
-    fn row(record: &[u64; W]) -> usize {
-        if ROW {
-            record[W - 1] as u32 as usize
-        } else {
-            0
-        }
-    }
-
-    /// Order of two events of one customer at one instant; equal events are copies.
-    fn compare(a: &[u64; W], b: &[u64; W], codes: &RowCodes<'_>) -> Ordering {
-        let orders = || match &codes.orders {
-            None => Ordering::Equal,
-            Some(orders) => orders
-                .fingerprint(Self::row(a))
-                .cmp(&orders.fingerprint(Self::row(b))),
-        };
-        let items = || match &codes.items {
-            None => Ordering::Equal,
-            Some(items) => items[Self::row(a)].cmp(&items[Self::row(b)]),
-        };
-        Self::kind(a)
-            .cmp(&Self::kind(b))
-            // Values are not negative, so their bits sort like they do.
-            .then_with(|| a[1].cmp(&b[1]))
-            .then_with(|| Self::channel(a).cmp(&Self::channel(b)))
-            .then_with(orders)
-            .then_with(items)
-    }
+/// Order of two events of one customer at one instant; equal events are copies.
+fn compare<const KEY: usize, const ROW: bool, const W: usize>(
+    a: &[u64; W],
+    b: &[u64; W],
+    codes: &RowCodes<'_>,
+) -> Ordering {
+    let row = Form::<KEY, ROW, W>::row;
+    let kind = Form::<KEY, ROW, W>::kind;
+    let channel = Form::<KEY, ROW, W>::channel;
+    let orders = || match &codes.orders {
+        None => Ordering::Equal,
+        Some(orders) => orders.fingerprint(row(a)).cmp(&orders.fingerprint(row(b))),
+    };
+    let items = || match &codes.items {
+        None => Ordering::Equal,
+        Some(items) => items[row(a)].cmp(&items[row(b)]),
+    };
+    kind(a)
+        .cmp(&kind(b))
+        // Values are not negative, so their bits sort like they do.
+        .then_with(|| a[1].cmp(&b[1]))
+        .then_with(|| channel(a).cmp(&channel(b)))
+        .then_with(orders)
+        .then_with(items)
 }
 
 /// Copies of other rows.
@@ -291,7 +203,7 @@ impl Scratch {
         order: &mut Vec<S>,
         bits: u32,
     ) -> Grouped {
-        self.place_records::<S, KEY, ROW, W>(records, order, bits);
+        self.place_records::<S, KEY, ROW, W>(records, frame, order, bits);
         let mut grouped = Grouped {
             keys: self.sorted.iter().map(|(key, _)| *key).collect(),
             counts: Vec::with_capacity(self.sorted.len()),
@@ -321,7 +233,7 @@ impl Scratch {
                 );
                 if j > 0 && events[j - 1].time(bits) == time {
                     let before = &records[events[j - 1].record(bits)];
-                    if Form::<KEY, ROW, W>::compare(before, event, codes).is_eq() {
+                    if compare::<KEY, ROW, W>(before, event, codes).is_eq() {
                         let row = Form::<KEY, ROW, W>::row(event);
                         grouped.copies.add(kind, value, row);
                         if drop_copies {
@@ -417,6 +329,7 @@ impl Scratch {
     fn place_records<S: Slot, const KEY: usize, const ROW: bool, const W: usize>(
         &mut self,
         records: &[[u64; W]],
+        frame: Frame,
         order: &mut Vec<S>,
         bits: u32,
     ) {
@@ -439,7 +352,11 @@ impl Scratch {
         order.resize(records.len(), S::default());
         for (i, (record, local)) in records.iter().zip(&self.local).enumerate() {
             let place = &mut self.next[*local as usize];
-            order[*place as usize] = S::new(Form::<KEY, ROW, W>::time(record), i, bits);
+            order[*place as usize] = S::new(
+                frame.since_first(Form::<KEY, ROW, W>::time(record)),
+                i,
+                bits,
+            );
             *place += 1;
         }
     }
@@ -504,7 +421,7 @@ fn sort_events<S: Slot, const KEY: usize, const ROW: bool, const W: usize>(
     {
         run.sort_unstable_by(|a, b| {
             let (x, y) = (&records[a.record(bits)], &records[b.record(bits)]);
-            Form::<KEY, ROW, W>::compare(x, y, codes).then(a.cmp(b))
+            compare::<KEY, ROW, W>(x, y, codes).then(a.cmp(b))
         });
     }
 }

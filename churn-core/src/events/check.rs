@@ -212,6 +212,14 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
         !self.skipped[usize::from(self.kind(row))] && !is_missing(&self.columns.customer, row)
     }
 
+    /// The time of a row, where it has a possible one.
+    pub(super) fn time(&self, row: usize) -> Option<i64> {
+        let time = &self.columns.time;
+        let micros = time.unit.to_micros(time.cells[row])?;
+        let possible = (self.earliest..self.latest).contains(&micros);
+        (possible && is_valid(&time.valid, row)).then_some(micros)
+    }
+
     /// Whether rows can be left out by their kind alone.
     pub(super) fn skips_kinds(&self) -> bool {
         self.skips_kinds

@@ -1,24 +1,24 @@
 //! From rows in any order to customer-major, time-ordered columns.
 //!
-//! Three sequential passes: check every row and find its bucket (a range of customers' keys),
-//! scatter the rows into their buckets, then group and order each bucket inside the cache and
-//! write its customers to their final place. Buckets are ranges of keys in ascending order, so the
-//! concatenation of their customers is sorted already. Rows that arrive sorted by customer skip
-//! the scatter.
+//! Two passes: check every row and put it into its bucket, a range of customers' keys (`intake`);
+//! then group and order each bucket inside the cache and write its customers to their final place.
+//! Buckets are in ascending order of keys, so the concatenation of their customers is sorted
+//! already.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::bucket::{Copies, Form, Grouped, Out, Scratch};
-use super::check::{Block, RowCleaner};
+use super::bucket::{Copies, Grouped, Out, Scratch};
+use super::check::RowCleaner;
 use super::clean::{Cleaning, Count, DropReason, DuplicatePolicy, Ledger};
 use super::columns::{EventColumns, IdColumn, TextColumn};
 use super::ids::{Orders, code_ids};
+use super::intake::{Intake, Stop, Taken};
 use super::keys::Keys;
-use super::partition::{Bucket, NO_BUCKET, scatter, split_lens};
-use super::survey::{Channels, Survey};
-use super::{EventLog, NO_CHANNEL, Span, check_event_count};
+use super::partition::split_lens;
+use super::records::Bucket;
+use super::{EventLog, Span, check_event_count};
 use crate::customers::{Customers, text_store};
 use crate::error::{Error, Result};
 use crate::math::sum::ExactSum;
@@ -39,43 +39,49 @@ pub(super) fn build(
     columns.check_lengths()?;
     let rows = columns.len();
     check_event_count(rows as u64)?;
-    let kept = Optional::of(columns, cleaning)?;
+    let kept = &Optional::of(columns, cleaning)?;
     let cleaner = RowCleaner::new(columns, cleaning)?;
-    let mut ledger = Ledger {
-        rows_in: rows as u64,
-        unreadable_cells: columns.unreadable_cells,
-        ..Ledger::default()
-    };
     let mut keys = Keys::of(&columns.customer);
-    let survey = Survey::of(&cleaner, &mut keys, columns, kept.channel, progress)?;
-    survey.count(&mut ledger);
-
-    let step = progress.step("events.ids", rows);
-    let (channels, channel_names) = Channels::of(kept.channel, &survey)?;
-    let (mut items, mut item_ids) = (None, None);
-    if let Some(column) = kept.item {
-        let flags = survey.kept_flags();
-        let coded = code_ids(column, "events.item", |row| flags[row])?;
-        (items, item_ids) = (Some(coded.codes), Some(Customers::new(coded.store)));
-    }
-    step.advance(rows)?;
-
-    let rows = Rows {
-        cleaner: &cleaner,
-        cleaning,
-        keys: &keys,
-        survey: &survey,
-        channels: &channels,
-        codes: RowCodes {
-            orders: kept.order.map(Orders::new),
-            items,
-        },
-    };
-    let mut log = match (keys.is_wide(), rows.need_numbers()) {
-        (false, false) => rows.order::<1, false, 3>(progress)?,
-        (false, true) => rows.order::<1, true, 4>(progress)?,
-        (true, false) => rows.order::<2, false, 4>(progress)?,
-        (true, true) => rows.order::<2, true, 5>(progress)?,
+    // Whether records must say which row they came from.
+    let mut numbered = kept.order.is_some()
+        || kept.item.is_some()
+        || cleaning.duplicates == DuplicatePolicy::Reject;
+    let (mut log, mut ledger) = loop {
+        let mut ledger = Ledger {
+            rows_in: rows as u64,
+            unreadable_cells: columns.unreadable_cells,
+            ..Ledger::default()
+        };
+        let job = Job {
+            kept,
+            cleaning,
+            intake: Intake {
+                cleaner: &cleaner,
+                keys: &keys,
+                channel: kept.channel,
+                rows,
+                flags: kept.item.is_some(),
+            },
+        };
+        let built = match (keys.is_wide(), numbered || keys.is_hashed()) {
+            (false, false) => job.run::<1, false, 3>(&mut ledger, progress),
+            (false, true) => job.run::<1, true, 4>(&mut ledger, progress),
+            (true, false) => job.run::<2, false, 4>(&mut ledger, progress),
+            (true, true) => job.run::<2, true, 5>(&mut ledger, progress),
+        };
+        // What a sample told was wrong: once more, in the form that takes everything.
+        match built {
+            Ok(log) => break (log, ledger),
+            Err(Stop::Wrong(error)) => return Err(error),
+            Err(Stop::Time) if !numbered => numbered = true,
+            Err(Stop::Key | Stop::Time) => match Keys::hashed(&columns.customer) {
+                Some(hashed) if !keys.is_hashed() => keys = hashed,
+                _ => {
+                    let what = "events.customer";
+                    return Err(Error::invalid_parameter(what, "ids of one form", "others"));
+                }
+            },
+        }
     };
     ledger.rows_kept = log.kept.len() as u64;
     (ledger.bought, ledger.refunded) = (log.bought, log.refunded);
@@ -84,8 +90,6 @@ pub(super) fn build(
         DuplicatePolicy::Drop => ledger.dropped[DropReason::Duplicate as usize] = log.copies,
         DuplicatePolicy::Reject => {}
     }
-    let has_items = rows.codes.items.is_some();
-    let has_channels = !matches!(channels, Channels::None);
     let store = if keys.is_hashed() {
         log.sort_by_text(&keys)
     } else {
@@ -100,12 +104,12 @@ pub(super) fn build(
         times: events.times.into(),
         kinds: events.kinds.into(),
         values: events.values.into(),
-        channels: has_channels.then(|| events.channels.into()),
+        channels: kept.channel.is_some().then(|| events.channels.into()),
         orders: kept.order.is_some().then(|| events.orders.into()),
         order_type: kept.order.map(|column| column.cells.type_name()),
-        items: has_items.then(|| events.items.into()),
-        item_ids,
-        channel_names: channel_names.into(),
+        items: kept.item.is_some().then(|| events.items.into()),
+        item_ids: log.item_ids,
+        channel_names: log.channels.into(),
         garbage: 0,
         cleaning: cleaning.clone(),
         report: ledger.report(),
@@ -145,13 +149,6 @@ impl<'c, 'a> Optional<'c, 'a> {
     }
 }
 
-/// Where the rows of each piece of consecutive customers are.
-enum Piece<T> {
-    Scattered(Bucket<T>),
-    /// Entries of the survey that no customer straddles.
-    InPlace(Range<usize>),
-}
-
 /// The columns of the log.
 #[derive(Default)]
 struct Kept {
@@ -179,104 +176,60 @@ struct Assembled {
     copies: Count,
     bought: ExactSum,
     refunded: ExactSum,
+    channels: Vec<String>,
+    item_ids: Option<Customers>,
 }
 
-/// The rows that passed the checks, on their way into the log.
-struct Rows<'b, 'c, 'a> {
-    cleaner: &'b RowCleaner<'c, 'a>,
-    cleaning: &'b Cleaning,
-    keys: &'b Keys<'b>,
-    survey: &'b Survey,
-    channels: &'b Channels<'b>,
-    codes: RowCodes<'b>,
+/// One way of building a log; which one is right may show only while it is tried.
+struct Job<'j, 'c, 'a> {
+    kept: &'j Optional<'c, 'a>,
+    cleaning: &'j Cleaning,
+    intake: Intake<'j, 'c, 'a>,
 }
 
-/// Working memory of one thread for reading blocks of rows.
-#[derive(Default)]
-struct Reader {
-    block: Block,
-    channels: Vec<u8>,
-}
-
-impl Rows<'_, '_, '_> {
-    /// Whether records must say which row they came from.
-    fn need_numbers(&self) -> bool {
-        self.codes.orders.is_some()
-            || self.codes.items.is_some()
-            || self.cleaning.duplicates == DuplicatePolicy::Reject
-            || self.keys.is_hashed()
-            || !Form::<1, false, 3>::holds(self.survey.frame().time_bits)
-    }
-
-    /// Makes the records of some entries of the survey.
-    fn read<const KEY: usize, const ROW: bool, const W: usize>(
+impl Job<'_, '_, '_> {
+    fn run<const KEY: usize, const ROW: bool, const W: usize>(
         &self,
-        entries: Range<usize>,
-        reader: &mut Reader,
-        mut put: impl FnMut(u16, [u64; W]),
-    ) {
-        let Reader { block, channels } = reader;
-        let first_time = self.survey.frame().first_time;
-        self.survey.blocks(entries, |pick, buckets| {
-            self.cleaner.load(pick, block);
-            // Every row that has a bucket had a fitting key before.
-            let fits = self.keys.fill(pick, block).is_ok();
-            self.channels.fill(pick, channels);
-            for (i, &bucket) in buckets.iter().enumerate() {
-                if bucket == NO_BUCKET {
-                    continue;
-                }
-                let row = pick.row(i);
-                if !block.usable[i] || !fits {
-                    let (Ok(clean), Ok(key)) = (self.cleaner.check(row), self.keys.get(row)) else {
-                        continue;
-                    };
-                    block.put(i, &clean, key);
-                }
-                let channel = channels.get(i).copied().unwrap_or(NO_CHANNEL);
-                let form = Form::<KEY, ROW, W>::record(block, i, first_time, row, channel);
-                put(bucket, form);
-            }
-        });
+        ledger: &mut Ledger,
+        progress: &Progress<'_>,
+    ) -> std::result::Result<Assembled, Stop> {
+        let mut taken = self.intake.take::<KEY, ROW, W>(ledger, progress)?;
+        let mut codes = RowCodes {
+            orders: self.kept.order.map(Orders::new),
+            items: None,
+        };
+        let mut item_ids = None;
+        if let Some(column) = self.kept.item {
+            let step = progress.step("events.ids", self.intake.rows);
+            let coded = code_ids(column, "events.item", |row| taken.flags[row])?;
+            (codes.items, item_ids) = (Some(coded.codes), Some(Customers::new(coded.store)));
+            step.advance(self.intake.rows)?;
+        }
+        let channels = std::mem::take(&mut taken.channels);
+        let built = self.order::<KEY, ROW, W>(taken, &codes, progress)?;
+        Ok(Assembled {
+            channels,
+            item_ids,
+            ..built
+        })
     }
 
-    /// Scatters the rows into ranges of customers unless they come sorted, and orders each range.
+    /// Groups and orders each bucket, and writes it to its place.
     fn order<const KEY: usize, const ROW: bool, const W: usize>(
         &self,
+        taken: Taken<W>,
+        codes: &RowCodes<'_>,
         progress: &Progress<'_>,
     ) -> Result<Assembled> {
-        let survey = self.survey;
-        if survey.is_sorted() {
-            let (pieces, lens) = survey
-                .pieces(self.keys)
-                .into_iter()
-                .map(|(entries, kept)| (Piece::InPlace(entries), kept))
-                .unzip();
-            return self.group::<KEY, ROW, W>(pieces, lens, progress);
-        }
-        let step = progress.step("events.partition", survey.rows());
-        let counts = survey.counts();
-        let scattered = scatter(&counts, survey.buckets(), [0; W], |chunk, cursors| {
-            let mut reader = Reader::default();
-            let entries = survey.entries_of(chunk);
-            self.read::<KEY, ROW, W>(entries, &mut reader, |bucket, record| {
-                cursors.push(bucket, record);
-            });
-            step.advance(survey.rows_of(chunk))
-        })?;
-        let lens = scattered.lens();
-        let pieces = scattered.into_buckets().into_iter().map(Piece::Scattered);
-        self.group::<KEY, ROW, W>(pieces.collect(), lens, progress)
-    }
-
-    fn group<const KEY: usize, const ROW: bool, const W: usize>(
-        &self,
-        pieces: Vec<Piece<[u64; W]>>,
-        lens: Vec<usize>,
-        progress: &Progress<'_>,
-    ) -> Result<Assembled> {
-        let (codes, cleaning) = (&self.codes, self.cleaning);
-        let has_channels = !matches!(self.channels, Channels::None);
+        let Taken {
+            buckets,
+            frame,
+            channel_names,
+            ..
+        } = taken;
+        let lens: Vec<usize> = buckets.par_iter().map(Bucket::len).collect();
+        let cleaning = self.cleaning;
+        let has_channels = self.kept.channel.is_some();
         let total: usize = lens.iter().sum();
         let optional = |present: bool| if present { total } else { 0 };
         let mut kept = Kept {
@@ -289,7 +242,6 @@ impl Rows<'_, '_, '_> {
         };
         let step = progress.step("events.order", total);
         let drop_copies = cleaning.duplicates == DuplicatePolicy::Drop;
-        let frame = self.survey.frame();
         let grouped: Vec<Grouped> = {
             // An absent column gives empty pieces.
             let optional =
@@ -315,22 +267,15 @@ impl Rows<'_, '_, '_> {
                     },
                 )
                 .collect();
-            pieces
+            buckets
                 .into_par_iter()
                 .zip(outs)
                 .map_init(
-                    || (Scratch::default(), Reader::default(), Vec::new()),
-                    |(scratch, reader, rows), (piece, out)| {
-                        let records = match &piece {
-                            Piece::Scattered(bucket) => bucket.records(),
-                            Piece::InPlace(entries) => {
-                                rows.clear();
-                                self.read::<KEY, ROW, W>(entries.clone(), reader, |_, record| {
-                                    rows.push(record);
-                                });
-                                rows.as_slice()
-                            }
-                        };
+                    || (Scratch::default(), Vec::new()),
+                    |(scratch, records), (bucket, out)| {
+                        bucket.read::<KEY, ROW>(&channel_names, records);
+                        // Gives the bucket's share of the pages back.
+                        drop(bucket);
                         let grouped =
                             scratch.group::<KEY, ROW, W>(records, frame, codes, drop_copies, out);
                         step.advance(records.len())?;
@@ -350,6 +295,8 @@ impl Rows<'_, '_, '_> {
             copies: Count::default(),
             bought: ExactSum::default(),
             refunded: ExactSum::default(),
+            channels: Vec::new(),
+            item_ids: None,
         };
         let mut end = 0;
         for piece in &grouped {
@@ -366,7 +313,10 @@ impl Rows<'_, '_, '_> {
         all.copies = copies.count;
         if cleaning.duplicates == DuplicatePolicy::Reject
             && let Some(row) = copies.first
-            && let Some(error) = self.cleaner.rejection(row as usize, DropReason::Duplicate)
+            && let Some(error) = self
+                .intake
+                .cleaner
+                .rejection(row as usize, DropReason::Duplicate)
         {
             return Err(error);
         }

@@ -19,17 +19,18 @@ mod csv;
 mod group;
 mod history;
 mod ids;
+mod intake;
 mod keep;
 mod keys;
 mod kinds;
 mod names;
 mod outcomes;
 mod partition;
+mod records;
 #[cfg(any(feature = "arrow", feature = "csv"))]
 mod roles;
 mod save;
 mod stream;
-mod survey;
 
 pub use append::Appended;
 use clean::Ledger;

@@ -33,6 +33,8 @@ pub(super) struct Ranges {
     shift: u32,
     /// Range of the first key of each cell of `1 << shift` keys, and one more at the end.
     cells: Vec<u16>,
+    /// Share of the rows that have a key.
+    share: f64,
 }
 
 const CELL_BITS: u32 = 13;
@@ -40,9 +42,11 @@ const SAMPLES_PER_BUCKET: usize = 32;
 
 impl Ranges {
     /// Ranges for `rows` keys, of which `key` gives some (`None` where a row has none).
-    pub(super) fn sample(rows: usize, key: impl Fn(usize) -> Option<u64>) -> Self {
+    pub(super) fn sample(rows: usize, key: impl Fn(usize) -> Option<u64> + Sync) -> Self {
         let samples = (bucket_count(rows) * SAMPLES_PER_BUCKET).min(rows);
         let mut sample: Vec<u64> = (0..samples)
+            .into_par_iter()
+            .with_min_len(1 << 8)
             .filter_map(|i| key((i as u128 * rows as u128 / samples as u128) as usize))
             .collect();
         sample.sort_unstable();
@@ -70,7 +74,13 @@ impl Ranges {
             min,
             shift,
             cells,
+            share: sample.len() as f64 / samples.max(1) as f64,
         }
+    }
+
+    /// The share of the rows that have a key, as far as the sample knows.
+    pub(super) fn share(&self) -> f64 {
+        self.share
     }
 
     /// Number of ranges.

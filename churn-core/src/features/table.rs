@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use ndarray::{ArrayView2, ShapeBuilder};
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,9 @@ impl FeatureInfo {
 ///
 /// NaN stands only where a feature's [`FeatureInfo::undefined`] says so.
 ///
+/// A clone shares the values, and so does what leaves through `churn_core::arrow`; what would change
+/// values that somebody else holds changes a copy of them.
+///
 /// # Example
 /// ```
 /// use churn_core::{AsOf, Customers};
@@ -87,7 +91,7 @@ pub struct FeatureTable {
     as_of: AsOf,
     features: Vec<FeatureInfo>,
     index: HashMap<String, usize>,
-    values: Vec<f64>,
+    values: Arc<Vec<f64>>,
 }
 
 impl FeatureTable {
@@ -125,7 +129,7 @@ impl FeatureTable {
             as_of,
             features,
             index,
-            values,
+            values: Arc::new(values),
         })
     }
 
@@ -189,8 +193,15 @@ impl FeatureTable {
         &self.values
     }
 
+    /// The same as shared memory.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn shared_values(&self) -> Arc<Vec<f64>> {
+        Arc::clone(&self.values)
+    }
+
+    /// All columns one after another, copied only where somebody else holds them too.
     pub(super) fn into_values(self) -> Vec<f64> {
-        self.values
+        Arc::unwrap_or_clone(self.values)
     }
 
     /// The whole table as a Fortran-ordered matrix, without copying.
@@ -228,8 +239,14 @@ impl FeatureTable {
         self.customers
             .check_same(&other.customers, "table.customers")?;
         self.features.extend_from_slice(&other.features);
-        self.values.extend_from_slice(&other.values);
-        FeatureTable::from_columns(self.customers, self.as_of, self.features, self.values)
+        let values = match Arc::try_unwrap(self.values) {
+            Ok(mut values) => {
+                values.extend_from_slice(&other.values);
+                values
+            }
+            Err(shared) => [shared.as_slice(), &other.values].concat(),
+        };
+        FeatureTable::from_columns(self.customers, self.as_of, self.features, values)
     }
 }
 

@@ -23,7 +23,16 @@ impl<const DIGITS: u32> FixedSum<DIGITS> {
 
     #[inline]
     fn fixed(term: f64) -> i128 {
-        (term * Self::SCALE).round_ties_even() as i128
+        // Below 2^51 this sum has no room for a fraction, so that it rounds, ties to even; without
+        // it most processors need a call for the rounding and another one for 128 bits.
+        const ROUND: f64 = 6_755_399_441_055_744.0; // 1.5 · 2^52
+        const SMALL: f64 = 2_251_799_813_685_248.0; // 2^51
+        let scaled = term * Self::SCALE;
+        if scaled.abs() < SMALL {
+            i128::from((scaled + ROUND - ROUND) as i64)
+        } else {
+            scaled.round_ties_even() as i128
+        }
     }
 
     #[inline]
@@ -57,6 +66,24 @@ impl<const DIGITS: u32> FixedSum<DIGITS> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_terms_round_like_large_ones() {
+        let halves = (0..2_000).map(|i| f64::from(i) * 0.25e-9);
+        let edges = [
+            2_251_799.813_685_247,
+            2_251_799.813_685_248,
+            2_251_800.0,
+            1e15,
+        ];
+        for term in halves.chain(edges).flat_map(|x| [x, -x]) {
+            let expected = (term * 1e9).round_ties_even() as i128;
+            assert_eq!(FixedSum::<9>::fixed(term), expected, "{term}");
+        }
+        for term in [f64::NAN, f64::INFINITY, -f64::INFINITY] {
+            assert_eq!(FixedSum::<9>::fixed(term), term as i128);
+        }
+    }
 
     #[test]
     fn order_does_not_matter() {

@@ -454,9 +454,13 @@ class Table:
     def columns(self) -> list[str]:
         """Names of the columns."""
     def column(self, name: str) -> npt.NDArray[Any]:
-        """One column as a read-only numpy array."""
+        """One column as a read-only numpy array.
+
+        Numbers of which none is missing are not copied: the array shows the table's memory and keeps
+        it. Copy a column that is to outlive a large table.
+        """
     def to_dict(self) -> dict[str, npt.NDArray[Any]]:
-        """All columns as read-only numpy arrays."""
+        """All columns as read-only numpy arrays, as ``column`` gives them."""
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """The columns by Arrow's stream protocol."""
 
@@ -510,7 +514,7 @@ class FeatureTable(Table):
     def features(self) -> list[FeatureInfo]:
         """What every feature means."""
     def to_numpy(self) -> npt.NDArray[np.float64]:
-        """The features as a matrix of shape (customers, features)."""
+        """The features as a read-only matrix of shape (customers, features), not copied."""
 
 @final
 class Population:

@@ -19,7 +19,7 @@ pub(crate) use self::input::{
     Ids, bytes, events, frame, ids, numbers, some_numbers, stream_of, vector,
 };
 pub(crate) use self::numeric::{Groups, flag_column, float_column, numeric_frame};
-pub(crate) use self::output::{floats, matrix, numpy, stream};
+pub(crate) use self::output::{features, floats, matrix, numpy, stream};
 use crate::errors::{OrRaise, wrong_type};
 
 /// The name of a capsule of Arrow's stream protocol.

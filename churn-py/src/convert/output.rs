@@ -7,9 +7,10 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 use churn_core::arrow::batch_stream;
+use churn_core::features::FeatureTable;
 use ndarray::ArrayView2;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCapsule, PyString};
+use pyo3::types::{PyBytes, PyCapsule, PyDict, PyString};
 
 use super::STREAM;
 use crate::errors::no_numpy;
@@ -19,17 +20,65 @@ pub(crate) fn stream<'py>(py: Python<'py>, batch: RecordBatch) -> PyResult<Bound
     PyCapsule::new_with_value(py, batch_stream(batch), STREAM)
 }
 
-/// A column as a read-only numpy array; missing cells are NaN, NaT or None.
+/// Memory of ours that numpy shows: the array holds this object, which holds what owns the memory.
+#[pyclass(frozen, module = "churn")]
+struct View {
+    /// Kept for the memory behind `address`.
+    _owner: Box<dyn Send + Sync>,
+    address: usize,
+    len: usize,
+    dtype: &'static str,
+}
+
+#[pymethods]
+impl View {
+    /// How numpy finds the memory, which it must not write to.
+    #[getter]
+    fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let order = if cfg!(target_endian = "big") {
+            '>'
+        } else {
+            '<'
+        };
+        let interface = PyDict::new(py);
+        interface.set_item("version", 3)?;
+        interface.set_item("typestr", format!("{order}{}", self.dtype))?;
+        interface.set_item("shape", (self.len,))?;
+        interface.set_item("data", (self.address, true))?;
+        Ok(interface)
+    }
+}
+
+/// Cells as a read-only numpy array over the memory of their owner.
+fn view<'py, O: Send + Sync + 'static, T>(
+    py: Python<'py>,
+    owner: O,
+    cells: fn(&O) -> &[T],
+    dtype: &'static str,
+) -> PyResult<Bound<'py, PyAny>> {
+    // Boxed first: cells may lie in the owner itself.
+    let owner = Box::new(owner);
+    let (address, len) = (cells(&owner).as_ptr() as usize, cells(&owner).len());
+    let view = View {
+        _owner: owner,
+        address,
+        len,
+        dtype,
+    };
+    py.import("numpy")?
+        .call_method1("asarray", (Py::new(py, view)?,))
+}
+
+/// A column as a read-only numpy array, of numbers without missing cells without a copy; missing cells
+/// are NaN, NaT or None.
 pub(crate) fn numpy<'py>(py: Python<'py>, array: &dyn Array) -> PyResult<Bound<'py, PyAny>> {
     fn values<'py, T: ArrowPrimitiveType>(
         py: Python<'py>,
         array: &dyn Array,
-        dtype: &str,
+        dtype: &'static str,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let cells = array.as_primitive::<T>().values().inner();
-        let bytes = PyBytes::new(py, cells.as_slice());
-        py.import("numpy")?
-            .call_method1("frombuffer", (bytes, dtype))
+        let cells = array.as_primitive::<T>().values();
+        view(py, cells.clone(), |cells| cells, dtype)
     }
 
     match array.data_type() {
@@ -55,7 +104,7 @@ fn sparse<'py>(py: Python<'py>, array: &dyn Array) -> PyResult<Bound<'py, PyAny>
         py.import("numpy")?.call_method1("array", (cells, dtype))
     };
     let texts = |cells: Vec<Option<&str>>| build(cells.into_pyobject(py)?.into_any(), "O");
-    let floats = |cells: Vec<f64>| build(cells.into_pyobject(py)?.into_any(), "f8");
+    let floats = |cells: Vec<f64>| view(py, cells, |cells| cells, "f8");
     match array.data_type() {
         DataType::Utf8 => texts(array.as_string::<i32>().iter().collect()),
         DataType::LargeUtf8 => texts(array.as_string::<i64>().iter().collect()),
@@ -115,10 +164,25 @@ pub(crate) fn matrix<'py>(
     py: Python<'py>,
     matrix: ArrayView2<'_, f64>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let (rows, columns) = matrix.dim();
-    // Columns one after another are the rows of the transposed matrix.
     let columnwise: Vec<f64> = matrix.t().iter().copied().collect();
-    floats(py, &columnwise)?
+    transposed(view(py, columnwise, |cells| cells, "f8")?, matrix.dim())
+}
+
+/// The features of a table, likewise, without a copy.
+pub(crate) fn features<'py>(py: Python<'py>, table: &FeatureTable) -> PyResult<Bound<'py, PyAny>> {
+    fn cells(table: &FeatureTable) -> &[f64] {
+        let cells = table.matrix().to_slice_memory_order();
+        cells.expect("a table's columns lie one after another")
+    }
+    transposed(view(py, table.clone(), cells, "f8")?, table.matrix().dim())
+}
+
+/// Columns one after another are the rows of the transposed matrix.
+fn transposed<'py>(
+    cells: Bound<'py, PyAny>,
+    (rows, columns): (usize, usize),
+) -> PyResult<Bound<'py, PyAny>> {
+    cells
         .call_method1("reshape", ((columns, rows),))?
         .getattr("T")
 }

@@ -25,9 +25,9 @@ use super::clean::{Cleaning, CleaningReport, DuplicatePolicy, Ledger};
 use super::columns::{EventColumns, IdCells, IdColumn};
 use super::group::Optional;
 use super::ids::{code_few_names, text_hash, word_hash};
+use super::intake::check_rows;
 use super::keep::Keep;
 use super::partition::{Bucket, NO_BUCKET, chunk_rows, scatter_rows};
-use super::survey::check_rows;
 use super::{EventLog, MAX_EVENTS, NO_CHANNEL, check_event_count, day_after};
 use crate::customers::CustomerId;
 use crate::error::{Error, ErrorKind, Result};
@@ -211,6 +211,12 @@ impl<S: Scratch> LogStream<S> {
     /// Number of rows pushed so far.
     pub fn rows(&self) -> u64 {
         self.ledger.rows_in
+    }
+
+    /// What rows and columns have to pass.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn cleaning(&self) -> &Cleaning {
+        &self.cleaning
     }
 
     /// Adds a batch. A batch may lack channels, orders or items; values must be in all batches or in

@@ -11,6 +11,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -141,7 +142,7 @@ pub struct TrainingData {
     cut_offs: Vec<AsOf>,
     churn: ChurnDefinition,
     /// Column-major.
-    values: Vec<f64>,
+    values: Arc<Vec<f64>>,
     target: Vec<f64>,
     customer_rows: Vec<u32>,
     cut_off_rows: Vec<u32>,
@@ -225,7 +226,7 @@ impl TrainingData {
             infos: Vec::new(),
             cut_offs: Vec::with_capacity(labelled.len()),
             churn: settings.churn.clone(),
-            values: Vec::new(),
+            values: Arc::default(),
             target: Vec::with_capacity(rows),
             customer_rows: Vec::with_capacity(rows),
             cut_off_rows: Vec::with_capacity(rows),
@@ -242,8 +243,15 @@ impl TrainingData {
             }
             picks.push((cut_off, kept));
         }
-        (data.infos, data.values) = build_rows(log, picks, &settings.features, progress)?;
+        let (infos, values) = build_rows(log, picks, &settings.features, progress)?;
+        (data.infos, data.values) = (infos, Arc::new(values));
         Ok(data)
+    }
+
+    /// The features, one column after another, as shared memory.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn shared_values(&self) -> Arc<Vec<f64>> {
+        Arc::clone(&self.values)
     }
 
     /// The features as a frame, without copying.

@@ -1,0 +1,521 @@
+//! The pass over a caller's rows: each is checked, and those that enter the log become records in
+//! buckets, which are ranges of customers' keys.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rayon::prelude::*;
+
+use super::NO_CHANNEL;
+use super::check::{BLOCK, Block, Pick, RowCleaner};
+use super::clean::{Count, DropReason, Ledger, REASONS};
+use super::columns::{TextCells, TextColumn, is_valid};
+use super::ids::{MixHasher, check_few};
+use super::keys::{Keys, Unfit};
+use super::partition::{NO_BUCKET, Ranges, chunk_rows};
+use super::records::{Bucket, ChannelNames, Form, Frame, Shelf, Shelved, by_bucket};
+use crate::error::{Error, Result};
+use crate::progress::Progress;
+
+/// Why a pass over the rows was given up.
+pub(super) enum Stop {
+    /// An id does not have the form that the sample had.
+    Key,
+    /// A time is too far from those of the sample.
+    Time,
+    Wrong(Error),
+}
+
+impl From<Unfit> for Stop {
+    fn from(_: Unfit) -> Self {
+        Stop::Key
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Stop::Wrong(error)
+    }
+}
+
+/// What the checks did to some rows.
+struct Tally {
+    dropped: [Count; REASONS],
+    as_refund: Count,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Tally {
+            dropped: [Count::default(); REASONS],
+            as_refund: Count::default(),
+        }
+    }
+}
+
+impl Tally {
+    /// Adds what was dropped and reread.
+    fn count(&self, ledger: &mut Ledger) {
+        for (all, one) in ledger.dropped.iter_mut().zip(self.dropped) {
+            all.merge(one);
+        }
+        ledger.read_as_refund.merge(self.as_refund);
+    }
+
+    /// Looks once more at the rows of a block that failed the tests: what is usable then, enters.
+    fn settle(
+        &mut self,
+        cleaner: &RowCleaner<'_, '_>,
+        keys: Option<&Keys<'_>>,
+        pick: Pick<'_>,
+        block: &mut Block,
+    ) -> std::result::Result<(), Stop> {
+        if !block.usable.contains(&false) {
+            return Ok(());
+        }
+        for i in 0..block.usable.len() {
+            if block.usable[i] {
+                continue;
+            }
+            let row = pick.row(i);
+            match cleaner.check(row) {
+                Ok(clean) => {
+                    if clean.read_as_refund {
+                        self.as_refund.add(clean.value);
+                    }
+                    let key = keys.map_or(Ok(0), |keys| keys.get(row))?;
+                    block.put(i, &clean, key);
+                }
+                Err(reason) => {
+                    if let Some(error) = cleaner.rejection(row, reason) {
+                        return Err(Stop::Wrong(error));
+                    }
+                    match cleaner.money(row) {
+                        0.0 => self.dropped[reason as usize].add_rows(1),
+                        money => self.dropped[reason as usize].add(money),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Neighbouring rows, or those of them whose kind is worth a look.
+fn entries(
+    cleaner: &RowCleaner<'_, '_>,
+    rows: Range<usize>,
+    block: &mut Block,
+    picked: &mut Vec<u32>,
+    tally: &mut Tally,
+) -> usize {
+    if !cleaner.skips_kinds() {
+        return rows.len();
+    }
+    picked.clear();
+    for from in rows.clone().step_by(BLOCK) {
+        cleaner.wanted_rows(from, rows.end.min(from + BLOCK), block, picked);
+    }
+    let skipped = rows.len() - picked.len();
+    tally.dropped[DropReason::NotAskedFor as usize].add_rows(skipped);
+    picked.len()
+}
+
+/// Some of the entries of neighbouring rows.
+fn pick<'p>(
+    cleaner: &RowCleaner<'_, '_>,
+    rows: &Range<usize>,
+    picked: &'p [u32],
+    from: usize,
+    to: usize,
+) -> Pick<'p> {
+    if cleaner.skips_kinds() {
+        Pick::Rows(&picked[from..to])
+    } else {
+        Pick::Range(rows.start + from, rows.start + to)
+    }
+}
+
+/// Checks every row without asking whose it is: 0 for a row that stays, [`NO_BUCKET`] for one that
+/// is dropped and counted.
+pub(super) fn check_rows(
+    cleaner: &RowCleaner<'_, '_>,
+    rows: usize,
+    ledger: &mut Ledger,
+    progress: &Progress<'_>,
+) -> Result<Vec<u16>> {
+    let step = progress.step("events.clean", rows);
+    let chunk = chunk_rows(rows);
+    let mut flags = vec![NO_BUCKET; rows];
+    let tallies: Vec<std::result::Result<Tally, Stop>> = flags
+        .par_chunks_mut(chunk)
+        .enumerate()
+        .map(|(i, flags)| {
+            let rows = i * chunk..i * chunk + flags.len();
+            let (mut block, mut picked) = (Block::default(), Vec::new());
+            let mut tally = Tally::default();
+            let count = entries(cleaner, rows.clone(), &mut block, &mut picked, &mut tally);
+            for from in (0..count).step_by(BLOCK) {
+                let pick = pick(cleaner, &rows, &picked, from, count.min(from + BLOCK));
+                cleaner.load(pick, &mut block);
+                cleaner.require_customers(pick, &mut block);
+                tally.settle(cleaner, None, pick, &mut block)?;
+                for (i, _) in block
+                    .usable
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, usable)| **usable)
+                {
+                    flags[pick.row(i) - rows.start] = 0;
+                }
+            }
+            step.advance(flags.len())?;
+            Ok(tally)
+        })
+        .collect();
+    for tally in tallies {
+        match tally {
+            Ok(tally) => tally.count(ledger),
+            Err(Stop::Wrong(error)) => return Err(error),
+            // Neither keys nor records are made here.
+            Err(Stop::Key | Stop::Time) => {}
+        }
+    }
+    Ok(flags)
+}
+
+/// Everything that decides what becomes of a row.
+#[derive(Clone, Copy)]
+pub(super) struct Intake<'j, 'c, 'a> {
+    pub(super) cleaner: &'j RowCleaner<'c, 'a>,
+    pub(super) keys: &'j Keys<'c>,
+    pub(super) channel: Option<&'c TextColumn<'a>>,
+    pub(super) rows: usize,
+    /// Whether somebody wants to know which rows entered.
+    pub(super) flags: bool,
+}
+
+/// The rows that enter the log, by bucket.
+pub(super) struct Taken<const W: usize> {
+    pub(super) buckets: Vec<Bucket<W>>,
+    pub(super) frame: Frame,
+    /// Names of the channels, sorted, and what stands for them in the records of each chunk.
+    pub(super) channels: Vec<String>,
+    pub(super) channel_names: Vec<Option<ChannelNames>>,
+    /// Of every row, where somebody wanted to know.
+    pub(super) flags: Vec<bool>,
+}
+
+/// What came of one chunk of rows beside its records.
+struct Chunk<'c> {
+    shelved: Shelved,
+    tally: Tally,
+    times: Option<(i64, i64)>,
+    /// The channels that occur, by their codes in the records.
+    channels: Vec<&'c str>,
+    flags: Vec<bool>,
+}
+
+/// One thread's working memory, and what it has taken in.
+struct Desk<'c, const W: usize> {
+    block: Block,
+    picked: Vec<u32>,
+    channels: ChannelCodes<'c>,
+    channel: Vec<u8>,
+    records: Vec<[u64; W]>,
+    buckets: Vec<u16>,
+    order: Vec<u32>,
+    shelf: Shelf<W>,
+}
+
+/// Records of a chunk: they stay in the second-level cache until they are sorted by bucket.
+const CHUNK: usize = 1 << 16;
+/// Rows that tell around which time the others are.
+const TIMES: usize = 1 << 10;
+/// Half of the time that a short record can hold, in microseconds: 71 years.
+const HALF_FRAME: i64 = 1 << 51;
+
+impl<'c> Intake<'_, 'c, '_> {
+    /// Checks every row and puts those that enter into buckets.
+    pub(super) fn take<const KEY: usize, const ROW: bool, const W: usize>(
+        &self,
+        ledger: &mut Ledger,
+        progress: &Progress<'_>,
+    ) -> std::result::Result<Taken<W>, Stop> {
+        let rows = self.rows;
+        let step = progress.step("events.clean", rows);
+        let ranges = Ranges::sample(rows, |row| {
+            let candidate = self.cleaner.is_candidate(row);
+            let key = candidate.then(|| self.keys.get(row).ok()).flatten()?;
+            Some(self.keys.digit(key))
+        });
+        let base = self.base();
+        let share = ranges.share().max(1e-3);
+        let chunk = ((CHUNK as f64 / share) as usize).max(1);
+        let threads = rayon::current_num_threads();
+        let expected = (rows as f64 * share / threads as f64) as usize;
+        let desks: Vec<Mutex<Desk<'c, W>>> = (0..threads)
+            .map(|_| Mutex::new(Desk::new(Shelf::new(ranges.len(), expected.min(rows)))))
+            .collect();
+        let results: Vec<std::result::Result<Chunk<'c>, Stop>> = (0..rows.div_ceil(chunk))
+            .into_par_iter()
+            .map(|i| {
+                let rows = i * chunk..rows.min((i + 1) * chunk);
+                let count = rows.len();
+                // Nobody else is at this thread's desk, and nothing below waits for another thread.
+                let number = rayon::current_thread_index().unwrap_or(0) % threads;
+                let desk = &mut *lock(&desks[number]);
+                let chunk = self.chunk::<KEY, ROW, W>(rows, base, &ranges, number, desk)?;
+                step.advance(count)?;
+                Ok(chunk)
+            })
+            .collect();
+        for stop in [Stop::Key, Stop::Time] {
+            let same = |result: &std::result::Result<_, Stop>| {
+                let found = result.as_ref().err().map(std::mem::discriminant);
+                found == Some(std::mem::discriminant(&stop))
+            };
+            if results.iter().any(same) {
+                return Err(stop);
+            }
+        }
+        // In row order, so that the error named is the first one whatever the threads did.
+        let chunks = results
+            .into_iter()
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        chunks.iter().for_each(|chunk| chunk.tally.count(ledger));
+        let times = chunks.iter().filter_map(|chunk| chunk.times);
+        let (first, last) = times
+            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+            .unwrap_or((base, base));
+        let (channels, channel_names) = self.name_channels(&chunks)?;
+        let (shelved, flags): (Vec<_>, Vec<_>) = chunks
+            .into_iter()
+            .map(|chunk| (chunk.shelved, chunk.flags))
+            .unzip();
+        let shelves = desks.into_iter().map(|desk| {
+            let desk = desk.into_inner().unwrap_or_else(PoisonError::into_inner);
+            desk.shelf
+        });
+        Ok(Taken {
+            buckets: by_bucket(shelves.collect(), shelved, ranges.len()),
+            frame: Frame {
+                base,
+                first_time: first,
+                time_bits: u64::BITS - ((last - first) as u64).leading_zeros(),
+            },
+            channels,
+            channel_names,
+            flags: flags.concat(),
+        })
+    }
+
+    /// The instant from which records count: all times of a log are near those of a sample.
+    fn base(&self) -> i64 {
+        let count = TIMES.min(self.rows);
+        let row = |i: usize| (i as u128 * self.rows as u128 / count as u128) as usize;
+        let times = (0..count).filter_map(|i| self.cleaner.time(row(i)));
+        times
+            .min()
+            .map_or(0, |first| first.saturating_sub(HALF_FRAME))
+    }
+
+    /// Takes in the rows of one chunk.
+    fn chunk<const KEY: usize, const ROW: bool, const W: usize>(
+        &self,
+        rows: Range<usize>,
+        base: i64,
+        ranges: &Ranges,
+        number: usize,
+        desk: &mut Desk<'c, W>,
+    ) -> std::result::Result<Chunk<'c>, Stop> {
+        let mut tally = Tally::default();
+        let mut flags = vec![false; if self.flags { rows.len() } else { 0 }];
+        let mut times = (i64::MAX, i64::MIN);
+        desk.start();
+        let (block, picked) = (&mut desk.block, &mut desk.picked);
+        let count = entries(self.cleaner, rows.clone(), block, picked, &mut tally);
+        for from in (0..count).step_by(BLOCK) {
+            let pick = pick(self.cleaner, &rows, picked, from, count.min(from + BLOCK));
+            self.cleaner.load(pick, block);
+            self.keys.fill(pick, block)?;
+            tally.settle(self.cleaner, Some(self.keys), pick, block)?;
+            if let Some(column) = self.channel {
+                desk.channels
+                    .fill(column, pick, &block.usable, &mut desk.channel);
+            }
+            for i in 0..block.usable.len() {
+                if !block.usable[i] {
+                    continue;
+                }
+                let (time, row) = (block.times[i], pick.row(i));
+                times = (times.0.min(time), times.1.max(time));
+                if let Some(flag) = flags.get_mut(row - rows.start) {
+                    *flag = true;
+                }
+                let channel = desk.channel.get(i).copied().unwrap_or(NO_CHANNEL);
+                let record = Form::<KEY, ROW, W>::record(block, i, base, row, channel);
+                desk.records.push(record);
+                desk.buckets.push(ranges.of(self.keys.digit(block.keys[i])));
+            }
+        }
+        let times = (times.0 <= times.1).then_some(times);
+        if let Some((first, last)) = times
+            && !Form::<KEY, ROW, W>::holds(base, first, last)
+        {
+            return Err(Stop::Time);
+        }
+        Ok(Chunk {
+            shelved: desk.put(number),
+            tally,
+            times,
+            channels: desk.channels.names.clone(),
+            flags,
+        })
+    }
+
+    /// The channels of all chunks, sorted, and which of them each chunk's codes stand for.
+    fn name_channels(
+        &self,
+        chunks: &[Chunk<'_>],
+    ) -> Result<(Vec<String>, Vec<Option<ChannelNames>>)> {
+        if self.channel.is_none() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let mut sorted: Vec<&str> = chunks
+            .iter()
+            .flat_map(|chunk| chunk.channels.iter().copied())
+            .collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        check_few(sorted.len(), "events.channel", NO_CHANNEL)?;
+        let names = chunks.iter().map(|chunk| {
+            let mut names = [NO_CHANNEL; 256];
+            for (code, name) in chunk.channels.iter().enumerate() {
+                let rank = sorted.binary_search(name);
+                names[code] = rank.map_or(NO_CHANNEL, |rank| rank as u8);
+            }
+            // Most chunks know their channels in the order of the first rows; where that is the
+            // order of their names, nothing has to be written anew.
+            let same = names.iter().take(chunk.channels.len());
+            let same = same
+                .enumerate()
+                .all(|(code, rank)| code == usize::from(*rank));
+            (!same).then_some(names)
+        });
+        let names = names.collect();
+        Ok((sorted.into_iter().map(str::to_owned).collect(), names))
+    }
+}
+
+impl<const W: usize> Desk<'_, W> {
+    fn new(shelf: Shelf<W>) -> Self {
+        Desk {
+            block: Block::default(),
+            picked: Vec::new(),
+            channels: ChannelCodes::default(),
+            channel: Vec::new(),
+            records: Vec::new(),
+            buckets: Vec::new(),
+            order: Vec::new(),
+            shelf,
+        }
+    }
+
+    /// Begins a chunk.
+    fn start(&mut self) {
+        self.records.clear();
+        self.buckets.clear();
+        self.channels.start();
+    }
+
+    /// Puts the chunk's records on the shelf, which has this number.
+    fn put(&mut self, number: usize) -> Shelved {
+        self.shelf
+            .put(number, &self.records, &self.buckets, &mut self.order)
+    }
+}
+
+/// A desk is left as it is by whoever panics there, and nobody uses it then.
+fn lock<T>(desk: &Mutex<T>) -> MutexGuard<'_, T> {
+    desk.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Small codes for the channels of one chunk, in the order of their first rows.
+#[derive(Default)]
+struct ChannelCodes<'c> {
+    /// Those beyond the number that a log may have are only counted.
+    names: Vec<&'c str>,
+    by_name: HashMap<&'c str, u8, BuildHasherDefault<MixHasher>>,
+    /// Of each entry of the dictionary.
+    by_entry: Vec<Option<u8>>,
+    /// Entries that have one.
+    entries: Vec<usize>,
+}
+
+impl<'c> ChannelCodes<'c> {
+    fn start(&mut self) {
+        self.names.clear();
+        self.by_name.clear();
+        for entry in self.entries.drain(..) {
+            self.by_entry[entry] = None;
+        }
+    }
+
+    fn code(&mut self, name: &'c str) -> u8 {
+        if name.is_empty() {
+            return NO_CHANNEL;
+        }
+        *self.by_name.entry(name).or_insert_with(|| {
+            self.names.push(name);
+            (self.names.len() - 1).min(usize::from(NO_CHANNEL) - 1) as u8
+        })
+    }
+
+    /// The codes of the rows of a block that enter.
+    fn fill(
+        &mut self,
+        column: &'c TextColumn<'_>,
+        pick: Pick<'_>,
+        usable: &[bool],
+        out: &mut Vec<u8>,
+    ) {
+        out.clear();
+        out.resize(usable.len(), NO_CHANNEL);
+        let enters = |i: usize, row: usize| usable[i] && is_valid(&column.valid, row);
+        match &column.cells {
+            TextCells::Coded { codes, names } => {
+                self.by_entry.resize(names.len(), None);
+                for (i, code) in out.iter_mut().enumerate() {
+                    let row = pick.row(i);
+                    if !enters(i, row) {
+                        continue;
+                    }
+                    let entry = codes[row] as usize;
+                    *code = match self.by_entry.get(entry) {
+                        Some(Some(code)) => *code,
+                        Some(None) => {
+                            let code = self.code(names[entry].as_ref());
+                            self.by_entry[entry] = Some(code);
+                            self.entries.push(entry);
+                            code
+                        }
+                        None => NO_CHANNEL,
+                    };
+                }
+            }
+            cells => {
+                for (i, code) in out.iter_mut().enumerate() {
+                    let row = pick.row(i);
+                    if enters(i, row)
+                        && let Some(name) = cells.get(row)
+                    {
+                        *code = self.code(name);
+                    }
+                }
+            }
+        }
+    }
+}
