@@ -135,8 +135,7 @@ pub(super) const fn is_interaction(kind: EventKind) -> bool {
 
 /// Whether the customer showed a sign of life by this event: anything but being sent a message
 /// and contacts about something that went wrong.
-#[inline]
-fn is_own_behaviour(kind: EventKind) -> bool {
+const fn is_own_behaviour(kind: EventKind) -> bool {
     matches!(
         kind,
         EventKind::Purchase
@@ -146,6 +145,16 @@ fn is_own_behaviour(kind: EventKind) -> bool {
             | EventKind::MessageAnswered
     ) || is_interaction(kind)
 }
+
+/// The kinds of which that is true; bit *c* is set for the kind of code *c*.
+const OWN_BEHAVIOUR: u32 = {
+    let (mut kinds, mut i) = (0, 0);
+    while i < EventKind::ALL.len() {
+        kinds |= (is_own_behaviour(EventKind::ALL[i]) as u32) << EventKind::ALL[i] as u32;
+        i += 1;
+    }
+    kinds
+};
 
 pub(super) const COUNT: usize = 3;
 
@@ -235,13 +244,7 @@ pub(super) fn own(sight: &Sight<'_>, out: &mut Out<'_>) {
     let as_of = sight.as_of();
     let since = |time: Option<i64>| time.map_or(f64::NAN, |time| days(as_of - time));
     out.set(1, since(sight.state.last(EventKind::View)));
-    let own = EventKind::ALL
-        .into_iter()
-        .filter(|kind| is_own_behaviour(*kind));
-    out.set(
-        2,
-        since(own.filter_map(|kind| sight.state.last(kind)).max()),
-    );
+    out.set(2, since(sight.state.last_of(OWN_BEHAVIOUR)));
 }
 
 /// The score.

@@ -19,8 +19,19 @@
 //! | feedback | refunds, complaints, service contacts |
 //! | lifecycle | the stage, see [`LIFECYCLE_STAGES`] |
 //!
-//! Days are UTC days. Everything is computed in one pass over each customer's events, in parallel
-//! over customers, with the same bits for any number of threads and any order of the input.
+//! Each family has two halves: what the customer's own past says (`own`), and what stands beside the
+//! population (`beside`). How they come together:
+//!
+//! | file | what it does |
+//! |---|---|
+//! | needs | what each feature reads: of the log, of the sweep, of the population |
+//! | sweep | one pass over a customer's events, as of any number of instants |
+//! | standing | what is kept of a customer until the population is known |
+//! | population | what all customers teach, in parts that some features read |
+//! | engine | from histories to tables: plan, passes, blocks |
+//!
+//! Days are UTC days. A table takes one pass over each customer's events, in parallel over
+//! customers, with the same bits for any number of threads and any order of the input.
 
 mod activity;
 mod block;

@@ -106,13 +106,7 @@ impl Standings {
     #[inline]
     pub(super) fn push(&mut self, sight: &Sight<'_>, fading: Option<&Fading>, channels: usize) {
         self.customers.push(Standing::of(sight, fading));
-        let reach = (0..channels).map(|channel| Reach::of(sight.state, channel));
-        self.reach.extend(reach);
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.customers.clear();
-        self.reach.clear();
+        self.reach.extend(Reach::on(sight.state, channels));
     }
 
     pub(super) fn len(&self) -> usize {

@@ -168,6 +168,19 @@ impl State {
         (self.count(kind) > 0).then_some(self.last[usize::from(kind.code()) % KINDS])
     }
 
+    /// When an event of any of these kinds last occurred; bit *c* is set for the kind of code *c*.
+    #[inline]
+    pub(super) fn last_of(&self, kinds: u32) -> Option<i64> {
+        let mut latest = i64::MIN;
+        for (code, (count, last)) in self.counts.iter().zip(&self.last).enumerate() {
+            if kinds >> code & 1 != 0 && *count > 0 {
+                latest = latest.max(*last);
+            }
+        }
+        // No time is as early as that.
+        (latest > i64::MIN).then_some(latest)
+    }
+
     /// Bit *c* is set where a kind of code *c* occurred.
     pub(super) fn kinds(&self) -> u32 {
         let bits = self.counts.iter().enumerate();

@@ -152,7 +152,7 @@ pub(super) struct Reach {
 
 impl Reach {
     #[inline]
-    pub(super) fn of(state: &State, channel: usize) -> Self {
+    fn of(state: &State, channel: usize) -> Self {
         let count = |kind| state.on_channel(channel, kind);
         let (clicked, answered) = (EventKind::MessageClicked, EventKind::MessageAnswered);
         Reach {
@@ -160,6 +160,12 @@ impl Reach {
             // More than the messages sent do not count anyway.
             responded: count(clicked).saturating_add(count(answered)),
         }
+    }
+
+    /// On each of so many channels.
+    #[inline]
+    pub(super) fn on(state: &State, channels: usize) -> impl Iterator<Item = Reach> {
+        (0..channels).map(|channel| Reach::of(state, channel))
     }
 
     #[inline]

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use super::plan::Plan;
-use super::row::{Instant, Passage, beside, own};
+use super::row::{Instant, Passage, own};
 use crate::error::{Error, Result};
 use crate::events::CustomerHistory;
 use crate::features::block::Column;
 use crate::features::population::Population;
-use crate::features::standing::Standings;
 use crate::features::sweep::{Gather, Sight, Sweep};
+use crate::features::touchpoints::Reach;
 use crate::features::{FeatureInfo, FeatureSpec};
 use crate::time::AsOf;
 
@@ -44,7 +44,7 @@ pub struct Describer {
     instant: Instant,
     sweep: Sweep,
     block: Vec<Column>,
-    standing: Standings,
+    reach: Vec<Reach>,
     row: Vec<f64>,
 }
 
@@ -76,7 +76,7 @@ impl Describer {
             sweep: Sweep::new(&passage.timeline, channels.len()),
             passage,
             block: plan.block(),
-            standing: Standings::default(),
+            reach: Vec::new(),
             row: vec![0.0; plan.slots.len()],
             plan,
         })
@@ -114,15 +114,12 @@ impl Describer {
         let Passage {
             timeline, wanted, ..
         } = passage;
-        let (standing, row) = (&mut self.standing, &mut self.row);
+        let (reach, row) = (&mut self.reach, &mut self.row);
         let show = |_, sight: Sight<'_>| {
             own(plan, &sight, block, 0);
             passage.custom(|| *customer, 0, block, 0)?;
             if !plan.beside.is_empty() {
-                standing.clear();
-                passage.keep(plan, &sight, standing);
-                let standing = standing.get(0, plan.kept_channels());
-                beside(plan, &self.instant, standing, block, 0);
+                passage.beside(plan, &self.instant, &sight, reach, block, 0);
             }
             for (column, slot) in &plan.places {
                 row[*column] = block[*slot][0];

@@ -27,6 +27,7 @@ use super::block::{Column, WIDTH};
 use super::population::{Census, Population, Sums};
 use super::standing::Standings;
 use super::sweep::{Gather, Sweep};
+use super::touchpoints::Reach;
 use super::{FeatureTable, chunks};
 use crate::error::{Error, Result};
 use crate::events::History;
@@ -252,8 +253,8 @@ struct Scratch {
     blocks: Vec<Vec<Column>>,
     /// Customers in the block of each instant.
     filled: Vec<usize>,
-    /// One customer's standing.
-    standing: Standings,
+    /// What happened on each channel to one customer.
+    reach: Vec<Reach>,
 }
 
 impl<'p, 'l> EventPass<'p, 'l> {
@@ -286,7 +287,7 @@ impl<'p, 'l> EventPass<'p, 'l> {
             sweep: Sweep::new(&self.passage.timeline, self.last.channels().len()),
             blocks: vec![self.plan.block(); self.histories.len()],
             filled: vec![0; self.histories.len()],
-            standing: Standings::default(),
+            reach: Vec::new(),
         };
         let n = self.last.customers().len();
         chunks::work(n, chunks, told, memory, |scratch, pieces, rows| {
@@ -341,7 +342,7 @@ impl<'p, 'l> EventPass<'p, 'l> {
             sweep,
             blocks,
             filled,
-            standing,
+            reach,
         } = scratch;
         let customer = self.last.customers().store_row(row);
         // The next row of an instant is that of this customer, or of a later one.
@@ -375,10 +376,7 @@ impl<'p, 'l> EventPass<'p, 'l> {
                 match self.then {
                     Then::Keep(_) => passage.keep(plan, &sight, &mut kept.standings[cut]),
                     Then::Finish(instants) => {
-                        standing.clear();
-                        passage.keep(plan, &sight, standing);
-                        let standing = standing.get(0, plan.kept_channels());
-                        beside(plan, &instants[cut], standing, block, at);
+                        passage.beside(plan, &instants[cut], &sight, reach, block, at);
                     }
                 }
             }

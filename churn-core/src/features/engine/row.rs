@@ -60,6 +60,24 @@ impl Passage {
         standings.push(sight, self.wanted.fading(), plan.kept_channels());
     }
 
+    /// Writes what stands beside the population at once, for one that is known; `reach` is room
+    /// for channels.
+    #[inline]
+    pub(super) fn beside(
+        &self,
+        plan: &Plan,
+        instant: &Instant,
+        sight: &Sight<'_>,
+        reach: &mut Vec<Reach>,
+        block: &mut [Column],
+        at: usize,
+    ) {
+        let standing = Standing::of(sight, self.wanted.fading());
+        reach.clear();
+        reach.extend(Reach::on(sight.state, plan.kept_channels()));
+        beside(plan, instant, (&standing, reach), block, at);
+    }
+
     /// Writes features of the caller's own; `row` is told where a value is wrong.
     #[inline]
     pub(super) fn custom<'l>(
