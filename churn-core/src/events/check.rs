@@ -303,8 +303,7 @@ impl<'c, 'a> RowCleaner<'c, 'a> {
             // `abs` turns -0.0 into 0.0, so that equal money has equal bits.
             *value = given.abs();
             (class != ValueOf::Unusable)
-                & (given >= 0.0)
-                & (given <= MAX_VALUE)
+                & (0.0..=MAX_VALUE).contains(&given)
                 & (self.earliest <= *time)
                 & (*time < self.latest)
         }));

@@ -1,18 +1,17 @@
 //! The pass over a caller's rows: each is checked, and those that enter the log become records in
 //! buckets, which are ranges of customers' keys.
 
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
 use super::NO_CHANNEL;
+use super::channel_codes::ChannelCodes;
 use super::check::{BLOCK, Block, Pick, RowCleaner};
 use super::clean::{Count, DropReason, Ledger, REASONS};
-use super::columns::{TextCells, TextColumn, is_valid};
-use super::ids::{MixHasher, check_few};
+use super::columns::TextColumn;
+use super::ids::check_few;
 use super::keys::{Keys, Unfit};
 use super::partition::{NO_BUCKET, Ranges, chunk_rows};
 use super::records::{Bucket, Cells, ChannelNames, Form, Frame, Shelf, Shelved, by_bucket};
@@ -476,81 +475,4 @@ impl<const W: usize> Desk<'_, W> {
 /// A desk is left as it is by whoever panics there, and nobody uses it then.
 fn lock<T>(desk: &Mutex<T>) -> MutexGuard<'_, T> {
     desk.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Small codes for the channels of one chunk, in the order of their first rows.
-#[derive(Default)]
-struct ChannelCodes<'c> {
-    /// Those beyond the number that a log may have are only counted.
-    names: Vec<&'c str>,
-    by_name: HashMap<&'c str, u8, BuildHasherDefault<MixHasher>>,
-    /// Of each entry of the dictionary.
-    by_entry: Vec<Option<u8>>,
-    /// Entries that have one.
-    entries: Vec<usize>,
-}
-
-impl<'c> ChannelCodes<'c> {
-    fn start(&mut self) {
-        self.names.clear();
-        self.by_name.clear();
-        for entry in self.entries.drain(..) {
-            self.by_entry[entry] = None;
-        }
-    }
-
-    fn code(&mut self, name: &'c str) -> u8 {
-        if name.is_empty() {
-            return NO_CHANNEL;
-        }
-        *self.by_name.entry(name).or_insert_with(|| {
-            self.names.push(name);
-            (self.names.len() - 1).min(usize::from(NO_CHANNEL) - 1) as u8
-        })
-    }
-
-    /// The codes of the rows of a block that enter.
-    fn fill(
-        &mut self,
-        column: &'c TextColumn<'_>,
-        pick: Pick<'_>,
-        usable: &[bool],
-        out: &mut Vec<u8>,
-    ) {
-        out.clear();
-        out.resize(usable.len(), NO_CHANNEL);
-        let enters = |i: usize, row: usize| usable[i] && is_valid(&column.valid, row);
-        match &column.cells {
-            TextCells::Coded { codes, names } => {
-                self.by_entry.resize(names.len(), None);
-                for (i, code) in out.iter_mut().enumerate() {
-                    let row = pick.row(i);
-                    if !enters(i, row) {
-                        continue;
-                    }
-                    let entry = codes[row] as usize;
-                    *code = match self.by_entry.get(entry) {
-                        Some(Some(code)) => *code,
-                        Some(None) => {
-                            let code = self.code(names[entry].as_ref());
-                            self.by_entry[entry] = Some(code);
-                            self.entries.push(entry);
-                            code
-                        }
-                        None => NO_CHANNEL,
-                    };
-                }
-            }
-            cells => {
-                for (i, code) in out.iter_mut().enumerate() {
-                    let row = pick.row(i);
-                    if enters(i, row)
-                        && let Some(name) = cells.get(row)
-                    {
-                        *code = self.code(name);
-                    }
-                }
-            }
-        }
-    }
 }

@@ -10,6 +10,7 @@
 
 mod append;
 mod bucket;
+mod channel_codes;
 mod check;
 mod clean;
 mod column;
