@@ -330,6 +330,29 @@ fn cancelled_builds_say_where() {
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
+/// The thread that waits for the inner build may go on with the outer one meanwhile.
+#[test]
+fn a_progress_callback_may_build_another_log() {
+    let rows = 400_000_i64;
+    let ids: Vec<i64> = (0..rows).map(|i| i * 7_919 % 5_003).collect();
+    let days: Vec<i64> = (0..rows).map(|i| i % 400).collect();
+    let columns = purchases(&ids, &days);
+    let expected = build(&columns);
+    let callback = |_: Update| {
+        assert_eq!(
+            build(&purchases(&ids[..140_000], &days[..140_000])).len(),
+            140_000
+        );
+        Control::Continue
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build();
+    let log = pool.unwrap().install(|| {
+        let progress = Progress::new(&callback);
+        EventLog::from_columns_observed(&columns, &Cleaning::default(), &progress).unwrap()
+    });
+    assert!(log == expected);
+}
+
 #[derive(Debug, Clone)]
 struct Row {
     customer: u8,

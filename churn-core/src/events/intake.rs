@@ -275,10 +275,13 @@ impl<'c> Intake<'_, 'c, '_> {
             .map(|i| {
                 let rows = i * chunk..rows.min((i + 1) * chunk);
                 let count = rows.len();
-                // Nobody else is at this thread's desk, and nothing below waits for another thread.
+                // Nobody else is at this thread's desk. It is left before the caller is told, who may
+                // set this thread to other work.
                 let number = rayon::current_thread_index().unwrap_or(0) % threads;
-                let desk = &mut *lock(&desks[number]);
-                let chunk = self.chunk::<KEY, ROW, W>(rows, base, &ranges, number, desk)?;
+                let chunk = {
+                    let mut desk = lock(&desks[number]);
+                    self.chunk::<KEY, ROW, W>(rows, base, &ranges, number, &mut desk)?
+                };
                 step.advance(count)?;
                 Ok(chunk)
             })
