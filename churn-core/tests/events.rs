@@ -330,6 +330,32 @@ fn cancelled_builds_say_where() {
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
+/// An id of another form sends the pass back to its start, but not over the caller's wish to stop.
+#[test]
+fn a_stop_is_heard_where_the_pass_has_to_start_again() {
+    let rows = 200_000_usize;
+    let mut texts: Vec<String> = (0..rows).map(|i| format!("{:05}", i % 3_001)).collect();
+    texts[rows - 2] = "longer than the ids that a sample of the rows has shown".to_owned();
+    let ids: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let days: Vec<i64> = (0..rows as i64).map(|i| i % 400).collect();
+    let columns = EventColumns::new(ids.as_slice(), &days, TimeUnit::Day, EventKind::Purchase);
+    assert_eq!(build(&columns).customers().len(), 3_002);
+    for threads in [1, 3] {
+        let asked = std::sync::atomic::AtomicBool::new(false);
+        // Only the first question is answered with a stop.
+        let callback = |_: Update| match asked.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            false => Control::Stop,
+            true => Control::Continue,
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let built = pool.unwrap().install(|| {
+            let progress = Progress::new(&callback);
+            EventLog::from_columns_observed(&columns, &Cleaning::default(), &progress)
+        });
+        assert_eq!(built.unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+}
+
 /// The thread that waits for the inner build may go on with the outer one meanwhile.
 #[test]
 fn a_progress_callback_may_build_another_log() {

@@ -29,7 +29,8 @@ use crate::time::Timestamp;
 /// `unit`, `definition` and, where it has one, `undefined` as metadata of the field. Schema
 /// metadata: `as_of`. A value that is undefined stays NaN.
 ///
-/// Nothing is copied but ids in text: the columns are the table's memory, which lives until the last
+/// Nothing is copied but ids in text, and ids where only some of the log's customers are in the table:
+/// the columns are the table's memory, which lives until the last
 /// of them is gone. A table that is changed afterwards is changed elsewhere.
 ///
 /// # Errors

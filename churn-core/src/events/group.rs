@@ -72,9 +72,10 @@ pub(super) fn build(
         // What a sample told was wrong: once more, in the form that takes everything.
         match built {
             Ok(log) => break (log, ledger),
-            Err(Stop::Wrong(error)) => return Err(error),
+            Err(Stop::Wrong(error) | Stop::Cancelled(error)) => return Err(error),
             Err(Stop::Time) if !numbered => numbered = true,
-            Err(Stop::Key | Stop::Time) => match Keys::hashed(&columns.customer) {
+            // Nobody gives up without one of the other reasons.
+            Err(Stop::Key | Stop::Time | Stop::GivenUp) => match Keys::hashed(&columns.customer) {
                 Some(hashed) if !keys.is_hashed() => keys = hashed,
                 _ => {
                     let what = "events.customer";

@@ -2,6 +2,7 @@
 //! buckets, which are ranges of customers' keys.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
@@ -25,6 +26,32 @@ pub(super) enum Stop {
     /// A time is too far from those of the sample.
     Time,
     Wrong(Error),
+    /// The caller does not want to wait.
+    Cancelled(Error),
+    /// Another chunk had a reason.
+    GivenUp,
+}
+
+impl Stop {
+    /// The results, unless one of them ends the pass whatever the others found. A caller's wish
+    /// comes first: another pass would forget it.
+    fn foremost<T>(
+        results: Vec<std::result::Result<T, Stop>>,
+    ) -> std::result::Result<Vec<std::result::Result<T, Stop>>, Stop> {
+        let rank = |result: &std::result::Result<T, Stop>| match result {
+            Err(Stop::Cancelled(_)) => 0,
+            Err(Stop::Key) => 1,
+            Err(Stop::Time) => 2,
+            Ok(_) | Err(Stop::Wrong(_) | Stop::GivenUp) => 3,
+        };
+        match results.iter().enumerate().min_by_key(|(_, one)| rank(one)) {
+            Some((i, one)) if rank(one) < 3 => match results.into_iter().nth(i) {
+                Some(Err(stop)) => Err(stop),
+                _ => Err(Stop::GivenUp),
+            },
+            _ => Ok(results),
+        }
+    }
 }
 
 impl From<Unfit> for Stop {
@@ -187,9 +214,9 @@ pub(super) fn check_rows(
     for tally in tallies {
         match tally {
             Ok(tally) => tally.count(ledger),
-            Err(Stop::Wrong(error)) => return Err(error),
+            Err(Stop::Wrong(error) | Stop::Cancelled(error)) => return Err(error),
             // Neither keys nor records are made here.
-            Err(Stop::Key | Stop::Time) => {}
+            Err(Stop::Key | Stop::Time | Stop::GivenUp) => {}
         }
     }
     Ok(flags)
@@ -264,37 +291,41 @@ impl<'c> Intake<'_, 'c, '_> {
         });
         let base = self.base();
         let share = ranges.share().max(1e-3);
-        let chunk = ((CHUNK as f64 / share) as usize).max(1);
+        // Not more at a time than a wrong sample may cost.
+        let chunk = ((CHUNK as f64 / share) as usize).clamp(1, chunk_rows(rows));
         let threads = rayon::current_num_threads();
         let expected = (rows as f64 * share / threads as f64) as usize;
         let desks: Vec<Mutex<Desk<'c, W>>> = (0..threads)
             .map(|_| Mutex::new(Desk::new(Shelf::new(ranges.len(), expected.min(rows)))))
             .collect();
+        let given_up = AtomicBool::new(false);
         let results: Vec<std::result::Result<Chunk<'c>, Stop>> = (0..rows.div_ceil(chunk))
             .into_par_iter()
             .map(|i| {
+                if given_up.load(Ordering::Relaxed) {
+                    return Err(Stop::GivenUp);
+                }
                 let rows = i * chunk..rows.min((i + 1) * chunk);
                 let count = rows.len();
                 // Nobody else is at this thread's desk. It is left before the caller is told, who may
                 // set this thread to other work.
                 let number = rayon::current_thread_index().unwrap_or(0) % threads;
-                let chunk = {
+                let taken = {
                     let mut desk = lock(&desks[number]);
-                    self.chunk::<KEY, ROW, W>(rows, base, &ranges, number, &mut desk)?
+                    self.chunk::<KEY, ROW, W>(rows, base, &ranges, number, &mut desk)
                 };
-                step.advance(count)?;
-                Ok(chunk)
+                let taken = taken.and_then(|chunk| {
+                    step.advance(count).map_err(Stop::Cancelled)?;
+                    Ok(chunk)
+                });
+                // A wrong row does not end the pass: one before it may be the first.
+                if let Err(Stop::Key | Stop::Time | Stop::Cancelled(_)) = &taken {
+                    given_up.store(true, Ordering::Relaxed);
+                }
+                taken
             })
             .collect();
-        for stop in [Stop::Key, Stop::Time] {
-            let same = |result: &std::result::Result<_, Stop>| {
-                let found = result.as_ref().err().map(std::mem::discriminant);
-                found == Some(std::mem::discriminant(&stop))
-            };
-            if results.iter().any(same) {
-                return Err(stop);
-            }
-        }
+        let results = Stop::foremost(results)?;
         // In row order, so that the error named is the first one whatever the threads did.
         let chunks = results
             .into_iter()

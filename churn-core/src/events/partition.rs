@@ -1,4 +1,5 @@
-//! Rows into buckets: the radix step of the build, with sequential passes over memory only.
+//! Rows into buckets: ranges of keys for the build, and row numbers by bucket for ids and streams, with
+//! sequential passes over memory only.
 
 use std::ops::Range;
 use std::sync::Arc;

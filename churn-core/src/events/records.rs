@@ -211,6 +211,10 @@ impl<const W: usize> Shelf<W> {
         for (group, pages) in self.pages.iter_mut().enumerate() {
             let last = group_range(self.buckets, group).end - 1;
             let to = ends[last] as usize;
+            if to == from {
+                starts.push((0, 0));
+                continue;
+            }
             let fits = |page: &Vec<[u64; W]>| page.capacity() - page.len() >= to - from;
             if !pages.last().is_some_and(fits) {
                 pages.push(Vec::with_capacity(self.room.max(to - from)));

@@ -59,7 +59,7 @@ impl Describer {
     /// Prepares to describe customers of a log with these channels as of an instant.
     ///
     /// # Errors
-    /// As [`build_with`](super::build_with).
+    /// As [`build_with`](crate::features::build_with).
     pub fn new(
         channels: &[String],
         as_of: AsOf,
