@@ -510,3 +510,30 @@ impl<const W: usize> Desk<'_, W> {
 fn lock<T>(desk: &Mutex<T>) -> MutexGuard<'_, T> {
     desk.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever chunk it comes from: the caller's wish, then what another pass can mend.
+    #[test]
+    fn a_wish_to_stop_comes_before_reasons_to_start_again() {
+        let cancelled = || Err(Stop::Cancelled(Error::cancelled("events.clean")));
+        let wrong = || {
+            Err(Stop::Wrong(Error::not_enough_data(
+                "events", "rows", "none",
+            )))
+        };
+        let foremost = |results| Stop::foremost::<u8>(results).err();
+        let all = vec![Ok(1), wrong(), Err(Stop::Time), Err(Stop::Key), cancelled()];
+        assert!(matches!(foremost(all), Some(Stop::Cancelled(_))));
+        let misfits = vec![Err(Stop::GivenUp), wrong(), Err(Stop::Time), Err(Stop::Key)];
+        assert!(matches!(foremost(misfits), Some(Stop::Key)));
+        assert!(matches!(
+            foremost(vec![Ok(1), Err(Stop::Time)]),
+            Some(Stop::Time)
+        ));
+        // Wrong rows end nothing: the first of them is named.
+        assert!(foremost(vec![Ok(1), wrong(), Ok(2)]).is_none());
+    }
+}
